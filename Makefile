@@ -1,0 +1,88 @@
+# coppice: the whole build. `make help` lists what it can do.
+#
+#   V=release|asan|ubsan|tsan|emu|arm   which build; each has its own folder under build/
+#   CC=gcc|clang
+
+CC      ?= gcc
+V       ?= release
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+SHELL   := /bin/bash
+
+# ---- variants -------------------------------------------------------------------------------
+OUT_release := build
+OUT := $(or $(OUT_$(V)),build/$(V))
+PKGS := libpcre2-8 libutf8proc jansson libcurl libcrypto libarchive libxxhash libedit
+
+OPT_release := -O2
+OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_tsan    := -O1 -fsanitize=thread
+OPT_emu     := -O2 -DCOP_EMULATE
+OPT_arm     := -O2
+ifeq ($(V),arm)
+CC := aarch64-linux-gnu-gcc
+endif
+
+WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+CFLAGS := -std=c11 -D_GNU_SOURCE -DCOP_VERSION='"$(VERSION)"' -g $(OPT_$(V)) $(WARN) -fPIC -fvisibility=hidden \
+          -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Iinclude -Isrc -MMD -MP
+ifneq ($(V),arm)
+CFLAGS  += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+endif
+LDLIBS  += -lm -pthread
+LDFLAGS += $(filter -fsanitize%,$(OPT_$(V)))
+
+# Kernels are compiled with their level's instructions and nothing else is.
+ARCH := $(if $(filter arm,$(V)),aarch64,$(shell uname -m))
+AVX2_FLAGS   := -mavx2 -mfma -mf16c
+AVX512_FLAGS := $(AVX2_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+ifeq ($(V),emu)
+AVX512_FLAGS := $(AVX2_FLAGS)
+endif
+NEON_FLAGS   := -march=armv8.2-a+dotprod+fp16
+
+# ---- files ----------------------------------------------------------------------------------
+KERNELS := $(wildcard src/kernel/*.c src/kernel/scalar/*.c)
+ifeq ($(ARCH),x86_64)
+KERNELS += $(wildcard src/kernel/x86/*.c)
+else ifeq ($(ARCH),aarch64)
+KERNELS += $(wildcard src/kernel/arm/*.c)
+endif
+OTHERS  := $(wildcard $(addsuffix /*.c,$(addprefix src/,base format text cache model model/blocks tree draft verify \
+             control guide engine search train surgery recipe)))
+CLI     := $(wildcard src/cli/*.c src/serve/*.c)
+LIB     := $(KERNELS) $(OTHERS)
+TESTS   := $(wildcard tests/unit/*.c tests/kernel/*.c tests/property/*.c tests/golden/*.c)
+SUPPORT := $(wildcard tests/support/*.c)
+obj      = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+LIB_O   := $(call obj,$(LIB))
+
+.PHONY: all help
+all: $(OUT)/coppice $(OUT)/libcoppice.a $(OUT)/libcoppice.so  ## build the command and the library
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+$(OUT)/obj/%_avx2.o: LEVEL_FLAGS = $(AVX2_FLAGS) -O3 -fno-tree-reassoc
+$(OUT)/obj/%_avx512.o: LEVEL_FLAGS = $(AVX512_FLAGS) -O3
+$(OUT)/obj/%_neon.o: LEVEL_FLAGS = $(NEON_FLAGS) -O3
+$(OUT)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LEVEL_FLAGS) -c $< -o $@
+
+$(OUT)/libcoppice.a: $(LIB_O)
+	@rm -f $@
+	ar rcs $@ $^
+$(OUT)/libcoppice.so: $(LIB_O)
+	$(CC) -shared -Wl,-soname,libcoppice.so.0 $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(OUT)/coppice: $(call obj,$(CLI)) $(OUT)/libcoppice.a
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# A test is one file and one process.
+$(OUT)/tests/%: $(OUT)/obj/tests/%.o $(call obj,$(SUPPORT)) $(OUT)/libcoppice.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+.PRECIOUS: $(OUT)/obj/%.o
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,112 @@
+#include "base/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+// Opens a regular file for reading; everything else is refused by name.
+static cop_status open_regular(const char *path, int *fd, struct stat *info) {
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return cop_fail(errno == ENOENT ? COP_ERR_NOT_FOUND : COP_ERR_IO, "%s: %s", path, strerror(errno));
+    if (fstat(*fd, info)) {
+        cop_status st = cop_fail(COP_ERR_IO, "%s: %s", path, strerror(errno));
+        close(*fd);
+        return st;
+    }
+    if (!S_ISREG(info->st_mode)) {
+        close(*fd);
+        return cop_fail(COP_ERR_IO, "%s: is %s, not a file", path, S_ISDIR(info->st_mode) ? "a folder" : "a device");
+    }
+    return COP_OK;
+}
+
+cop_status cop_map_open(cop_map *map, const char *path) {
+    *map = (cop_map){0};
+    int fd;
+    struct stat info;
+    COP_TRY(open_regular(path, &fd, &info));
+    map->bytes = (size_t)info.st_size;
+    map->mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+    cop_status st = COP_OK;
+    if (map->bytes) {
+        void *p = mmap(NULL, map->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            st = cop_fail(COP_ERR_IO, "%s: cannot map %zu bytes: %s", path, map->bytes, strerror(errno));
+            *map = (cop_map){0};
+        } else {
+            map->data = p;
+        }
+    }
+    close(fd);
+    return st;
+}
+
+void cop_map_close(cop_map *map) {
+    if (map->data) munmap((void *)(uintptr_t)map->data, map->bytes);
+    *map = (cop_map){0};
+}
+
+void cop_map_forget(const cop_map *map, size_t offset, size_t bytes) {
+    size_t first = (offset + 4095) & ~(size_t)4095, end = (offset + bytes) & ~(size_t)4095;
+    if (map->data && end > first) madvise((void *)(uintptr_t)(map->data + first), end - first, MADV_DONTNEED);
+}
+
+const uint8_t *cop_cursor_take(cop_cursor *c, uint64_t bytes) {
+    if (c->failed || bytes > c->bytes - c->at) {
+        c->failed = true;
+        return NULL;
+    }
+    const uint8_t *p = c->data + c->at;
+    c->at += (size_t)bytes;
+    return p;
+}
+
+static uint64_t take_number(cop_cursor *c, int bytes) {
+    const uint8_t *p = cop_cursor_take(c, (uint64_t)bytes);
+    uint64_t v = 0;
+    for (int i = 0; p && i < bytes; i++) v |= (uint64_t)p[i] << (8 * i);
+    return v;
+}
+
+uint8_t cop_cursor_u8(cop_cursor *c) { return (uint8_t)take_number(c, 1); }
+uint16_t cop_cursor_u16(cop_cursor *c) { return (uint16_t)take_number(c, 2); }
+uint32_t cop_cursor_u32(cop_cursor *c) { return (uint32_t)take_number(c, 4); }
+uint64_t cop_cursor_u64(cop_cursor *c) { return take_number(c, 8); }
+
+static cop_status read_all(int fd, const char *path, char *data, size_t bytes) {
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = read(fd, data + done, bytes - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return cop_fail(COP_ERR_IO, "%s: %s", path, n ? strerror(errno) : "became shorter while read");
+        done += (size_t)n;
+    }
+    return COP_OK;
+}
+
+cop_status cop_file_read(const char *path, size_t most, char **data, size_t *bytes) {
+    *data = NULL;
+    *bytes = 0;
+    int fd;
+    struct stat info;
+    COP_TRY(open_regular(path, &fd, &info));
+    size_t size = (size_t)info.st_size;
+    cop_status st = COP_OK;
+    if (size > most) {
+        st = cop_fail(COP_ERR_LIMIT, "%s: %zu bytes, at most %zu", path, size, most);
+    } else if (!(*data = cop_alloc(size + 1))) {
+        st = cop_fail(COP_ERR_NOMEM, "%s: cannot allocate %zu bytes", path, size);
+    } else if (!(st = read_all(fd, path, *data, size))) {
+        *bytes = size;
+    } else {
+        cop_free(*data);
+        *data = NULL;
+    }
+    close(fd);
+    return st;
+}

@@ -1,0 +1,46 @@
+// One pool of workers, one barrier, dynamic ranges.  Locks live here.
+//
+// A forward is one job: every worker runs the same function from top to bottom and meets the others
+// at barriers, so a forward costs one wake-up and some six barriers a layer.  Between them work is
+// taken in ranges from a shared counter: what is computed never depends on who computes it.
+#ifndef COP_BASE_THREADS_H
+#define COP_BASE_THREADS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+#define COP_MAX_THREADS 256
+
+typedef struct cop_pool cop_pool;
+
+/* n_threads workers including the calling thread, 1 … COP_MAX_THREADS; 0 means one per usable core. */
+cop_status cop_pool_new(cop_pool **out, int n_threads);
+void cop_pool_free(cop_pool *pool);  // accepts NULL
+int cop_pool_threads(const cop_pool *pool);
+int cop_threads_usable(void);  // cores this process may run on
+
+/* Run fn(arg, worker) on every worker, the caller being worker 0, and return when all have returned.
+ * The first failure, in worker order, becomes the caller's failure.  One job at a time: callers from
+ * several threads queue.  Allocates nothing. */
+typedef cop_status cop_job_fn(void *arg, int worker);
+cop_status cop_pool_run(cop_pool *pool, cop_job_fn *fn, void *arg);
+
+/* Inside a job: wait for all workers.  The last to arrive first runs serial(arg), if given: a small
+ * piece of work that needs everything before it and is needed by everyone after it. Every worker has
+ * to pass the same barriers in the same order.  Spins briefly, then sleeps. Also resets the range. */
+void cop_pool_barrier(cop_pool *pool, void (*serial)(void *arg), void *arg);
+
+/* Inside a job: take the next [*begin, *end) of at most `grain` items of 0 … n-1; false when none is
+ * left.  The counter starts at 0 with the job and after every barrier. */
+bool cop_pool_take(cop_pool *pool, int64_t n, int64_t grain, int64_t *begin, int64_t *end);
+
+/* A plain lock for the few places that need one: engine/scheduler, serve/queue, the model table. */
+typedef struct cop_lock cop_lock;
+cop_status cop_lock_new(cop_lock **out);
+void cop_lock_free(cop_lock *lock);
+void cop_lock_take(cop_lock *lock);
+void cop_lock_give(cop_lock *lock);
+
+#endif
