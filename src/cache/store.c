@@ -1,0 +1,59 @@
+// Saving and loading a sequence. Layout, little endian: "COPKVSEQ", u32 version, layers, kv heads,
+// head, element type, tokens, u64 checksum (XXH64 of what follows), then whole pages.
+#include <string.h>
+#include <xxhash.h>
+
+#include "cache/cache_private.h"
+
+typedef struct header {
+    char magic[8];
+    uint32_t version, n_layers, n_kv_heads, head, type, n_tokens;
+    uint64_t checksum;
+} header;
+
+static int used_pages(const cop_seq *seq) { return (seq->n_tokens + COP_PAGE - 1) / COP_PAGE; }
+
+size_t cop_seq_save_bytes(const cop_seq *seq) {
+    return sizeof(header) + (size_t)used_pages(seq) * seq->cache->page_bytes;
+}
+
+static header describe(const cop_seq *seq) {
+    const cop_cache_shape *s = &seq->cache->shape;
+    header h = {.version = 1, .n_layers = (uint32_t)s->n_layers, .n_kv_heads = (uint32_t)s->n_kv_heads,
+                .head = (uint32_t)s->head, .type = (uint32_t)s->type, .n_tokens = (uint32_t)seq->n_tokens};
+    memcpy(h.magic, "COPKVSEQ", 8);
+    return h;
+}
+
+void cop_seq_save(const cop_seq *seq, uint8_t *out) {
+    header h = describe(seq);
+    uint8_t *body = out + sizeof h;
+    for (int i = 0; i < used_pages(seq); i++)
+        memcpy(body + (size_t)i * seq->cache->page_bytes, cop_cache_page(seq->cache, seq->pages[i]), seq->cache->page_bytes);
+    h.checksum = XXH64(body, cop_seq_save_bytes(seq) - sizeof h, 0);
+    memcpy(out, &h, sizeof h);
+}
+
+cop_status cop_seq_load(cop_seq *seq, const uint8_t *data, size_t bytes) {
+    header h, mine = describe(seq);
+    if (bytes < sizeof h) return cop_fail(COP_ERR_FORMAT, "saved cache: %zu bytes, need %zu", bytes, sizeof h);
+    memcpy(&h, data, sizeof h);
+    if (memcmp(h.magic, mine.magic, 8) || h.version != mine.version)
+        return cop_fail(COP_ERR_FORMAT, "saved cache: not one of this version");
+    if (h.n_layers != mine.n_layers || h.n_kv_heads != mine.n_kv_heads || h.head != mine.head || h.type != mine.type)
+        return cop_fail(COP_ERR_FORMAT, "saved cache: %u layers, %u heads of %u, element type %u; this model has %u, %u, %u, %u",
+                        h.n_layers, h.n_kv_heads, h.head, h.type, mine.n_layers, mine.n_kv_heads, mine.head, mine.type);
+    if (h.n_tokens > (uint32_t)seq->max_tokens)
+        return cop_fail(COP_ERR_LIMIT, "saved cache: %u tokens, the context holds %d", h.n_tokens, seq->max_tokens);
+    size_t page_bytes = seq->cache->page_bytes, n_pages = (h.n_tokens + COP_PAGE - 1) / COP_PAGE;
+    if (bytes - sizeof h != n_pages * page_bytes)
+        return cop_fail(COP_ERR_FORMAT, "saved cache: %zu bytes for %u tokens, need %zu", bytes, h.n_tokens,
+                        sizeof h + n_pages * page_bytes);
+    const uint8_t *body = data + sizeof h;
+    if (XXH64(body, bytes - sizeof h, 0) != h.checksum) return cop_fail(COP_ERR_FORMAT, "saved cache: checksum does not match");
+    cop_seq_truncate(seq, 0);
+    COP_TRY(cop_seq_reserve(seq, (int)h.n_tokens));
+    for (size_t i = 0; i < n_pages; i++) memcpy(cop_cache_page(seq->cache, seq->pages[i]), body + i * page_bytes, page_bytes);
+    seq->n_tokens = (int)h.n_tokens;
+    return COP_OK;
+}
