@@ -1,0 +1,134 @@
+// What a file's metadata says about the computation, checked value by value.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "model/model_private.h"
+
+void cop_desc_key(const cop_gguf *file, const char *name, char *key) {
+    const char *arch;
+    size_t n;
+    if (cop_gguf_get_text_or(file, "general.architecture", "", &arch, &n)) n = 0;
+    snprintf(key, 128, "%.*s.%s", n > 48 ? 48 : (int)n, n ? arch : "", name);
+}
+
+cop_status cop_desc_u32(const cop_gguf *file, const char *name, uint32_t *out) {
+    char key[128];
+    cop_desc_key(file, name, key);
+    return cop_gguf_get_u32(file, key, out);
+}
+
+cop_status cop_desc_u32_or(const cop_gguf *file, const char *name, uint32_t fallback, uint32_t *out) {
+    char key[128];
+    cop_desc_key(file, name, key);
+    return cop_gguf_get_u32_or(file, key, fallback, out);
+}
+
+cop_status cop_desc_f32(const cop_gguf *file, const char *name, float *out) {
+    char key[128];
+    cop_desc_key(file, name, key);
+    return cop_gguf_get_f32(file, key, out);
+}
+
+cop_status cop_desc_f32_or(const cop_gguf *file, const char *name, float fallback, float *out) {
+    char key[128];
+    cop_desc_key(file, name, key);
+    return cop_gguf_get_f32_or(file, key, fallback, out);
+}
+
+// A count that is later multiplied and cast to int.
+static cop_status count(const cop_gguf *file, const char *name, uint32_t most, int *out) {
+    uint32_t v;
+    COP_TRY(cop_desc_u32(file, name, &v));
+    if (v < 1 || v > most) return cop_fail(COP_ERR_FORMAT, "key %s: %u, must be 1 to %u; %s", name, v, most, cop_gguf_name(file));
+    *out = (int)v;
+    return COP_OK;
+}
+
+static cop_status read_shape(const cop_gguf *file, cop_desc *d) {
+    COP_TRY(count(file, "block_count", 4096, &d->L));
+    COP_TRY(count(file, "embedding_length", 1 << 20, &d->D));
+    COP_TRY(count(file, "attention.head_count", 1 << 14, &d->H));
+    COP_TRY(count(file, "feed_forward_length", 1 << 22, &d->F));
+    COP_TRY(count(file, "context_length", 1 << 27, &d->max_positions));
+    uint32_t g, k, kv;
+    COP_TRY(cop_desc_u32_or(file, "attention.head_count_kv", (uint32_t)d->H, &g));
+    COP_TRY(cop_desc_u32_or(file, "attention.key_length", (uint32_t)(d->D / d->H), &k));
+    COP_TRY(cop_desc_u32_or(file, "attention.value_length", k, &kv));
+    if (g < 1 || g > (uint32_t)d->H || (uint32_t)d->H % g)
+        return cop_fail(COP_ERR_FORMAT, "%u key/value heads for %d heads: must divide them; %s", g, d->H, cop_gguf_name(file));
+    if (k != kv)
+        return cop_fail(COP_ERR_UNSUPPORTED, "keys of %u and values of %u elements: must be equal; %s", k, kv, cop_gguf_name(file));
+    if (k < 2 || k > 512 || k % 2)
+        return cop_fail(COP_ERR_UNSUPPORTED, "heads of %u elements: must be even, 2 to 512; %s", k, cop_gguf_name(file));
+    d->G = (int)g;
+    d->K = (int)k;
+
+    const cop_gguf_tensor *embedding = cop_gguf_find_tensor(file, "token_embd.weight");
+    if (!embedding) return cop_fail(COP_ERR_FORMAT, "tensor token_embd.weight is missing; %s", cop_gguf_name(file));
+    if (embedding->n_dims != 2 || embedding->dims[1] > 1 << 24)
+        return cop_fail(COP_ERR_FORMAT, "tensor token_embd.weight: %d dimensions, %llu rows: not an embedding; %s",
+                        embedding->n_dims, (unsigned long long)embedding->dims[1], cop_gguf_name(file));
+    d->V = (int)embedding->dims[1];
+    return COP_OK;
+}
+
+static cop_status read_rope(const cop_gguf *file, cop_desc *d) {
+    cop_rope_desc *r = &d->rope[0];
+    uint32_t n_rot;
+    float factor;
+    COP_TRY(cop_desc_u32_or(file, "rope.dimension_count", (uint32_t)d->K, &n_rot));
+    COP_TRY(cop_desc_f32_or(file, "rope.freq_base", 10000.0f, &r->base));
+    COP_TRY(cop_desc_f32_or(file, "rope.scale_linear", 1.0f, &factor));
+    const char *type;
+    size_t n;
+    char key[128];
+    cop_desc_key(file, "rope.scaling.type", key);
+    COP_TRY(cop_gguf_get_text_or(file, key, "none", &type, &n));
+    if (n == 6 && !memcmp(type, "linear", 6)) COP_TRY(cop_desc_f32_or(file, "rope.scaling.factor", factor, &factor));
+    else if (n != 4 || memcmp(type, "none", 4))
+        return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling %.*s: only linear is known here; %s", n > 32 ? 32 : (int)n, type,
+                        cop_gguf_name(file));
+    if (n_rot < 2 || n_rot > (uint32_t)d->K || n_rot % 2)
+        return cop_fail(COP_ERR_FORMAT, "rope over %u of %d elements: must be even and not more; %s", n_rot, d->K,
+                        cop_gguf_name(file));
+    if (!(r->base > 1e-3f && r->base < 1e15f)) return cop_fail(COP_ERR_FORMAT, "rope base %g; %s", (double)r->base, cop_gguf_name(file));
+    if (!(factor > 1e-6f && factor < 1e6f)) return cop_fail(COP_ERR_FORMAT, "rope scaling factor %g; %s", (double)factor, cop_gguf_name(file));
+    r->factor = 1.0f / factor;
+    r->magnitude = 1.0f;
+    r->n_rot = (int)n_rot;
+    r->half_split = true;
+    return COP_OK;
+}
+
+cop_status cop_desc_common(const cop_gguf *file, cop_desc *d) {
+    COP_TRY(read_shape(file, d));
+    COP_TRY(read_rope(file, d));
+    COP_TRY(cop_desc_f32_or(file, "attention.layer_norm_rms_epsilon", 1e-5f, &d->norm_eps));
+    if (!(d->norm_eps >= 0 && d->norm_eps < 1)) return cop_fail(COP_ERR_FORMAT, "norm epsilon %g; %s", (double)d->norm_eps, cop_gguf_name(file));
+    d->layers = cop_alloc_array((size_t)d->L, sizeof *d->layers);
+    if (!d->layers) return cop_fail(COP_ERR_NOMEM, "%d layers: cannot allocate", d->L);
+    d->norm = COP_NORM_RMS;
+    d->order = COP_ORDER_PRE;
+    d->act = COP_ACT_SILU;
+    d->gated = true;
+    d->positions = COP_POSITION_ROPE;
+    d->n_ropes = 1;
+    d->embed_scale = d->residual_scale = d->logit_scale = 1.0f;
+    COP_TRY(cop_desc_f32_or(file, "attention.scale", 0.0f, &d->attn_scale));
+    if (d->attn_scale == 0.0f) d->attn_scale = 1.0f / sqrtf((float)d->K);
+    return COP_OK;
+}
+
+cop_status cop_desc_check(const cop_desc *d) {
+    if (d->order != COP_ORDER_PRE || d->norm != COP_NORM_RMS)
+        return cop_fail(COP_ERR_UNSUPPORTED, "family %s: this block order is not there yet", d->family);
+    if (!(d->attn_scale > 0 && d->attn_scale < 1e6f) || !isfinite(d->embed_scale) || !isfinite(d->logit_scale))
+        return cop_fail(COP_ERR_FORMAT, "family %s: a scale is not a sensible number", d->family);
+    for (int i = 0; i < d->L; i++) {
+        const cop_layer_desc *l = &d->layers[i];
+        if (l->window < 0 || l->rope >= d->n_ropes) return cop_fail(COP_ERR_FORMAT, "layer %d: window %d, rope %d", i, l->window, l->rope);
+    }
+    return COP_OK;
+}

@@ -1,0 +1,16 @@
+// llama: Llama 1 to 3, Mistral, SmolLM2, Salamandra. GGUF stores q and k rows so that rotary pairs are
+// neighbours. Llama 3's rope scaling is the tensor rope_freqs.weight (divisors). A sliding window in the
+// metadata is honoured on every layer, as the reference does.
+#include "model/model_private.h"
+
+static cop_status describe(const cop_gguf *file, cop_desc *d) {
+    uint32_t window;
+    COP_TRY(cop_desc_u32_or(file, "attention.sliding_window", 0, &window));
+    d->rope[0].half_split = false;
+    for (int i = 0; i < d->L; i++) d->layers[i] = (cop_layer_desc){.window = window > INT32_MAX ? 0 : (int)window};
+    return COP_OK;
+}
+
+const cop_family cop_family_llama = {
+    .name = "llama", .summary = "Llama 1-3, Mistral, SmolLM2", .weights = 0, .describe = describe,
+};

@@ -1,0 +1,66 @@
+// Opening a model: the table of families, then description, then weights.
+#include "model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "model/model_private.h"
+
+const cop_family *const cop_families[] = {&cop_family_llama, &cop_family_qwen2, &cop_family_gemma3, NULL};
+
+static cop_status find_family(const cop_gguf *file, const cop_family **out) {
+    const char *arch;
+    size_t n;
+    COP_TRY(cop_gguf_get_text(file, "general.architecture", &arch, &n));
+    char known[256] = "";
+    for (int i = 0; cop_families[i]; i++) {
+        const cop_family *f = cop_families[i];
+        if (strlen(f->name) == n && !memcmp(f->name, arch, n)) {
+            *out = f;
+            return COP_OK;
+        }
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", f->name);
+    }
+    return cop_fail(COP_ERR_UNSUPPORTED, "family %.*s is not known here: %s; %s", n > 48 ? 48 : (int)n, arch, known,
+                    cop_gguf_name(file));
+}
+
+static cop_status open_model(cop_model *model, const char *path, const cop_model_options *options) {
+    COP_TRY(cop_kernels_best(&model->kernels, options->level));
+    COP_TRY(cop_gguf_open(&model->file, path));
+    const cop_family *family;
+    COP_TRY(find_family(model->file, &family));
+    model->desc.family = family->name;
+    COP_TRY(cop_desc_common(model->file, &model->desc));
+    COP_TRY(family->describe(model->file, &model->desc));
+    COP_TRY(cop_desc_check(&model->desc));
+    return cop_model_load(model, family, options);
+}
+
+cop_status cop_model_open(cop_model **out, const char *path, cop_pool *pool, const cop_model_options *options) {
+    *out = NULL;
+    double start = cop_clock();
+    cop_model *model = cop_alloc(sizeof *model);
+    if (!model) return cop_fail(COP_ERR_NOMEM, "%s: cannot allocate", path);
+    model->pool = pool;
+    cop_status st = open_model(model, path, options);
+    if (st) {
+        cop_model_close(model);
+        return st;
+    }
+    model->load_seconds = cop_clock() - start;
+    *out = model;
+    return COP_OK;
+}
+
+void cop_model_close(cop_model *model) {
+    if (!model) return;
+    cop_gguf_close(model->file);
+    cop_pages_free(model->memory, model->memory_bytes);
+    cop_free(model->layers);
+    cop_free(model->desc.layers);
+    cop_free(model);
+}

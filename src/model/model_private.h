@@ -1,0 +1,27 @@
+#ifndef COP_MODEL_PRIVATE_H
+#define COP_MODEL_PRIVATE_H
+
+#include "model/model.h"
+
+/* Read "ARCH.name" through `get`; the key is built here. Each fails naming the key. */
+cop_status cop_desc_u32(const cop_gguf *file, const char *name, uint32_t *out);
+cop_status cop_desc_u32_or(const cop_gguf *file, const char *name, uint32_t fallback, uint32_t *out);
+cop_status cop_desc_f32(const cop_gguf *file, const char *name, float *out);
+cop_status cop_desc_f32_or(const cop_gguf *file, const char *name, float fallback, float *out);
+/* "ARCH.name" in the file's own architecture; key: [128]. */
+void cop_desc_key(const cop_gguf *file, const char *name, char *key);
+
+/* The fields that most families share (describe.c): shape, norms, rope, one layer description. */
+cop_status cop_desc_common(const cop_gguf *file, cop_desc *desc);
+/* Sanity of the finished description: ranges, divisibility, what this build computes. */
+cop_status cop_desc_check(const cop_desc *desc);
+
+/* Point every weight at its place in model->memory and fill it, from the packed file or by packing. */
+cop_status cop_model_load(cop_model *model, const cop_family *family, const cop_model_options *options);
+
+/* The packed file. load: COP_OK when `memory` was filled and every checksum held; any failure means
+ * that it has to be packed anew. save: best effort, atomic, never disturbs a reader. */
+cop_status cop_packed_load(const cop_gguf *file, const char *folder, cop_pool *pool, uint8_t *memory, size_t bytes);
+cop_status cop_packed_save(const cop_gguf *file, const char *folder, const uint8_t *memory, size_t bytes);
+
+#endif
