@@ -1,0 +1,456 @@
+#!/usr/bin/env python3
+"""Makes the tiny models of tests/data and the goldens of tests/golden (formats: tests/golden/README.md).
+
+    python3 tools/golden.py [--llama FOLDER] [NAME ...]     all names when none is given
+
+Every model is random from a fixed seed, with settings that real files seldom have, so that a reader which
+assumes instead of reading fails. The reference is transformers, float32, eager attention, on the tensors as
+read back from the written file (dequantised by gguf-py). `--llama` also loads each file with llama.cpp from
+FOLDER and prints the largest difference of its logits. Needs numpy, torch, transformers and gguf.
+"""
+import argparse
+import math
+import os
+import sys
+import zlib
+
+import gguf
+import numpy as np
+import torch
+import transformers
+from gguf import GGMLQuantizationType as Q
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+           "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM)}
+
+
+# ---- the models -------------------------------------------------------------------------------
+
+def small(**more):
+    base = dict(vocab_size=272, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+                num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-6, attn_implementation="eager")
+    base.update(more)
+    return base
+
+
+def rope(theta, kind="default", **more):
+    return dict(rope_parameters=dict(rope_type=kind, rope_theta=theta, **more))
+
+
+GEMMA_ROPE = {"full_attention": dict(rope_type="default", rope_theta=1e6),
+              "sliding_attention": dict(rope_type="default", rope_theta=1e4)}
+GEMMA_ROPE_B = {"full_attention": dict(rope_type="linear", factor=8.0, rope_theta=5e5),
+                "sliding_attention": dict(rope_type="default", rope_theta=3e3)}
+LLAMA3 = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=256)
+LEGACY = small(hidden_size=64, intermediate_size=64, vocab_size=264, num_attention_heads=2, num_key_value_heads=1,
+               head_dim=32, rms_norm_eps=1e-5, tie_word_embeddings=True, **rope(1e4))
+KQUANT = small(hidden_size=256, intermediate_size=256, vocab_size=264, num_attention_heads=8, num_key_value_heads=1,
+               head_dim=32, num_hidden_layers=1, rms_norm_eps=1e-5, tie_word_embeddings=True, **rope(1e4))
+
+# name: (architecture, tokenizer, weight type, settings, what is unusual)
+MODELS = {
+    "tiny-llama-a": ("llama", "smollm", "F32", small(
+        head_dim=24, max_position_embeddings=512, rms_norm_eps=1e-5, tie_word_embeddings=True, **rope(5e3, "llama3", **LLAMA3)),
+        "grouped heads of 24 (width/heads is 16), tied head, rope base 5000, llama3 divisors in rope_freqs.weight"),
+    "tiny-llama-b": ("llama", "spm", "F32", small(
+        vocab_size=271, num_key_value_heads=4, intermediate_size=64, tie_word_embeddings=False, attention_bias=True,
+        **rope(2e4, "linear", factor=2.5)),
+        "one key head per query head, own output matrix, 271 tokens, biases on q, k, v and output, linear rope 2.5"),
+    "tiny-qwen2-a": ("qwen2", "qwen2", "F32", small(
+        tie_word_embeddings=True, use_sliding_window=False, sliding_window=8, **rope(1e6)),
+        "biases on q, k, v; tied head; a window in the configuration that is switched off and so not in the file"),
+    "tiny-qwen2-b": ("qwen2", "qwen2", "F32", small(
+        vocab_size=265, hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=2,
+        num_key_value_heads=1, tie_word_embeddings=False, use_sliding_window=True, sliding_window=6,
+        max_window_layers=2, **rope(1e5)),
+        "window 6 on layers 2 and 3 (attention.sliding_window and a bool array attention.sliding_window_pattern)"),
+    "tiny-gemma3-a": ("gemma3", "gemma", "F32", small(
+        vocab_size=288, hidden_size=32, intermediate_size=64, num_hidden_layers=7, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, rope_parameters=GEMMA_ROPE),
+        "window 8, every sixth layer global and no key that says so, heads of 32 at width 32, two rope bases"),
+    "tiny-gemma3-b": ("gemma3", "gemma", "F32", small(
+        vocab_size=285, hidden_size=64, intermediate_size=64, num_hidden_layers=4, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=16, query_pre_attn_scalar=20, sliding_window=5, sliding_window_pattern=3,
+        rope_parameters=GEMMA_ROPE_B),
+        "window 5, pattern 3 as a number, attention.scale 20^-0.5, linear rope 8 on global layers, local base 3000"),
+}
+for _t in ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"):
+    MODELS["tiny-" + _t.lower()] = ("llama", "smollm", _t, LEGACY, f"all matrices {_t}, norms F32")
+for _t in ("Q4_K", "Q5_K", "Q6_K"):
+    MODELS["tiny-" + _t.lower()] = ("llama", "smollm", _t, KQUANT, f"all matrices random {_t} blocks, norms F32")
+
+
+def make_model(arch, settings):
+    """Random weights that hide nothing: norms away from 1, biases away from 0, scores sharp enough to matter."""
+    config_class, model_class = CLASSES[arch]
+    config = config_class(**settings)
+    model = model_class(config).eval()
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if name.endswith("bias"):
+                p.normal_(0, 0.3)
+            elif "norm" in name:
+                p.normal_(0 if arch == "gemma3" else 1, 0.3)
+            elif "embed" in name or "lm_head" in name:
+                p.normal_(0, 2 / math.sqrt(config.hidden_size))
+            else:
+                p.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1) / math.sqrt(p.shape[1]))
+    return model, config
+
+
+# ---- tokenizers -------------------------------------------------------------------------------
+
+def byte_letters():
+    """The printable letter of each byte in byte-level BPE vocabularies."""
+    keep = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in keep]
+    return {**{b: chr(b) for b in keep}, **{b: chr(256 + i) for i, b in enumerate(rest)}}
+
+
+def add_byte_bpe(w, pre, size):
+    pairs = ["t h", "Ġ th", "Ġth e", "i n", "a n", "e r"]
+    letters = byte_letters()
+    tokens = [letters[b] for b in range(256)]
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    room = size - 256 - len(specials)
+    pairs = pairs[:room]
+    tokens += [p.replace(" ", "") for p in pairs]
+    types = [1] * len(tokens) + [5] * (room - len(pairs)) + [3] * len(specials)
+    tokens += [f"[PAD{i}]" for i in range(room - len(pairs))] + specials
+    w.add_tokenizer_model("gpt2")
+    w.add_tokenizer_pre(pre)
+    w.add_token_list(tokens)
+    w.add_token_types(types)
+    w.add_token_merges(pairs)
+    w.add_bos_token_id(size - 3)
+    w.add_eos_token_id(size - 1)
+    w.add_add_bos_token(False)
+
+
+def add_pieces(w, size, gemma):
+    """SentencePiece BPE: byte pieces, letters, and a few merges by score (higher merges first)."""
+    head = ["<pad>", "<eos>", "<bos>", "<unk>"] if gemma else ["<unk>", "<s>", "</s>"]
+    types = [3, 3, 3, 2] if gemma else [2, 3, 3]
+    merges = ["th", "▁the", "▁th"]
+    letters = ["▁"] + list("etaoinsrhldcumfpgwybvkxjqz,.")
+    letters = letters[:size - len(head) - 256 - len(merges)]
+    tokens = head + [f"<0x{b:02X}>" for b in range(256)] + ["th", "▁th", "▁the"] + letters
+    types += [6] * 256 + [1] * (len(merges) + len(letters))
+    scores = [0.0] * (len(head) + 256) + [-1.0, -2.0, -3.0] + [-10.0 - i for i in range(len(letters))]
+    assert len(tokens) <= size
+    while len(tokens) < size:
+        tokens.append(f"[PAD{len(tokens)}]"), types.append(5), scores.append(0.0)
+    w.add_tokenizer_model("llama")
+    w.add_tokenizer_pre("default")
+    w.add_token_list(tokens)
+    w.add_token_scores(scores)
+    w.add_token_types(types)
+    w.add_bos_token_id(2 if gemma else 1)
+    w.add_eos_token_id(1 if gemma else 2)
+    w.add_unk_token_id(3 if gemma else 0)
+    w.add_add_bos_token(True)
+    w.add_add_space_prefix(not gemma)
+
+
+# ---- writing ----------------------------------------------------------------------------------
+
+LAYER_NAMES = {"input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+               "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm",
+               "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+               "mlp.down_proj": "ffn_down", "pre_feedforward_layernorm": "ffn_norm",
+               "post_feedforward_layernorm": "post_ffw_norm"}
+
+
+def gguf_name(name, arch):
+    top = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
+           "lm_head.weight": "output.weight"}
+    if name in top:
+        return top[name]
+    _, _, layer, rest = name.split(".", 3)
+    stem, kind = rest.rsplit(".", 1)
+    if stem == "post_attention_layernorm":
+        return f"blk.{layer}." + ("post_attention_norm." if arch == "gemma3" else "ffn_norm.") + kind
+    return f"blk.{layer}.{LAYER_NAMES[stem]}.{kind}"
+
+
+def heads_of(name, config):
+    return config.num_attention_heads if "attn_q." in name else config.num_key_value_heads
+
+
+def permute(x, heads):
+    """Rows of llama's q and k: per head, from halves to interleaved pairs."""
+    return x.reshape(heads, 2, x.shape[0] // heads // 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
+
+
+def unpermute(x, heads):
+    return x.reshape(heads, x.shape[0] // heads // 2, 2, *x.shape[1:]).swapaxes(1, 2).reshape(x.shape)
+
+
+def rope_divisors(config):
+    p = config.rope_parameters
+    n = config.head_dim
+    freq = p["rope_theta"] ** -(np.arange(0, n, 2, dtype=np.float64) / n)
+    wave = 2 * np.pi / freq
+    t0, low, high, factor = (p["original_max_position_embeddings"], p["low_freq_factor"], p["high_freq_factor"],
+                             p["factor"])
+    s = (t0 / wave - low) / (high - low)
+    middle = 1 / ((1 - s) / factor + s)
+    return np.where(wave < t0 / high, 1.0, np.where(wave > t0 / low, factor, middle)).astype(np.float32)
+
+
+def random_blocks(kind, shape, std, rng):
+    """Valid blocks of a K type with every field used; elements are centred and have about the asked deviation."""
+    rows, blocks = shape[0], shape[1] // 256
+    n = rows * blocks
+    if kind == "Q6_K":
+        out = np.zeros((n, 210), np.uint8)
+        out[:, :192] = rng.integers(0, 256, (n, 192))
+        scales = rng.integers(6, 42, (n, 16)) * rng.choice([-1, 1], (n, 16))
+        out[:, 192:208] = scales.astype(np.int8).view(np.uint8)
+        d = std / (18.5 * 26) * rng.uniform(0.8, 1.2, n)
+        out[:, 208:210] = d.astype(np.float16).view(np.uint8).reshape(n, 2)
+        return out.reshape(rows, -1)
+    codes, spread, middle = (128, 4.61, 7.5) if kind == "Q4_K" else (160, 9.23, 15.5)
+    out = np.zeros((n, 16 + codes), np.uint8)
+    scale = rng.integers(10, 64, (n, 8))
+    low = np.clip(scale + rng.integers(-3, 4, (n, 8)), 0, 63)
+    s = np.zeros((n, 12), np.int64)
+    s[:, 0:4] = scale[:, :4] | (scale[:, 4:] >> 4) << 6
+    s[:, 4:8] = low[:, :4] | (low[:, 4:] >> 4) << 6
+    s[:, 8:12] = (scale[:, 4:] & 15) | (low[:, 4:] & 15) << 4
+    out[:, 4:16] = s
+    d = std / (spread * 40) * rng.uniform(0.8, 1.2, n)
+    out[:, 0:2] = d.astype(np.float16).view(np.uint8).reshape(n, 2)
+    out[:, 2:4] = (d * middle).astype(np.float16).view(np.uint8).reshape(n, 2)
+    out[:, 16:] = rng.integers(0, 256, (n, codes))
+    return out.reshape(rows, -1)
+
+
+def add_keys(w, arch, config):
+    w.add_context_length(config.max_position_embeddings)
+    w.add_embedding_length(config.hidden_size)
+    w.add_block_count(config.num_hidden_layers)
+    w.add_feed_forward_length(config.intermediate_size)
+    w.add_head_count(config.num_attention_heads)
+    w.add_head_count_kv(config.num_key_value_heads)
+    w.add_layer_norm_rms_eps(config.rms_norm_eps)
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if head * config.num_attention_heads != config.hidden_size or arch == "gemma3":
+        w.add_key_length(head)
+        w.add_value_length(head)
+    if arch == "llama":
+        w.add_vocab_size(config.vocab_size)
+        w.add_rope_dimension_count(head)
+    p = config.rope_parameters
+    if arch == "gemma3":
+        local, p = p["sliding_attention"], p["full_attention"]
+        w.add_sliding_window(config.sliding_window)
+        if config._sliding_window_pattern != 6:
+            w.add_uint32("gemma3.attention.sliding_window_pattern", config._sliding_window_pattern)
+        if local["rope_theta"] != 1e4:
+            w.add_float32("gemma3.rope.freq_base_swa", local["rope_theta"])
+        if config.query_pre_attn_scalar != head:
+            w.add_float32("gemma3.attention.scale", config.query_pre_attn_scalar ** -0.5)
+    elif arch == "qwen2" and config.sliding_window:
+        w.add_sliding_window(config.sliding_window)
+        w.add_array("qwen2.attention.sliding_window_pattern", [t == "sliding_attention" for t in config.layer_types])
+    w.add_rope_freq_base(p["rope_theta"])
+    if p["rope_type"] == "linear":
+        w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        w.add_rope_scaling_factor(p["factor"])
+
+
+def write_gguf(path, arch, tokenizer, kind, model, config, rng):
+    w = gguf.GGUFWriter(path, arch)
+    w.add_name(os.path.basename(path)[:-5])
+    add_keys(w, arch, config)
+    if tokenizer in ("gemma", "spm"):
+        add_pieces(w, config.vocab_size, tokenizer == "gemma")
+    else:
+        add_byte_bpe(w, tokenizer, config.vocab_size)
+    for name, p in model.named_parameters():
+        x, name = p.detach().numpy(), gguf_name(name, arch)
+        if arch == "gemma3" and "norm" in name:
+            x = x + 1
+        if arch == "llama" and ("attn_q." in name or "attn_k." in name):
+            x = permute(x, heads_of(name, config))
+        if x.ndim == 1 or kind == "F32":
+            w.add_tensor(name, np.ascontiguousarray(x, dtype=np.float32))
+            continue
+        q = Q[kind]
+        raw = random_blocks(kind, x.shape, float(x.std()), rng) if kind.endswith("_K") else gguf.quants.quantize(x, q)
+        w.add_tensor(name, raw, raw_dtype=q)
+    if arch == "llama" and config.rope_parameters["rope_type"] == "llama3":
+        w.add_tensor("rope_freqs.weight", rope_divisors(config))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def load_back(path, arch, model, config):
+    """Puts the file's own (dequantised) tensors into the reference model."""
+    tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(path).tensors}
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            name = gguf_name(name, arch)
+            x = tensors[name].astype(np.float32)
+            if arch == "llama" and ("attn_q." in name or "attn_k." in name):
+                x = unpermute(x, heads_of(name, config))
+            if arch == "gemma3" and "norm" in name:
+                x = x - 1
+            p.copy_(torch.from_numpy(np.array(x)).reshape(p.shape))
+
+
+# ---- the reference ----------------------------------------------------------------------------
+
+def evaluate(model, ids):
+    """Logits [T, V]; hidden states: the embeddings as layer 0 sees them, then after each layer, then after the norm."""
+    states, hooks = [], []
+    layers = model.model.layers
+
+    def before(module, args, kwargs):
+        states.append((args[0] if args else kwargs["hidden_states"])[0].clone())
+
+    def after(module, args, output):
+        states.append((output[0] if isinstance(output, tuple) else output).reshape(-1, output[0].shape[-1]).clone())
+
+    hooks.append(layers[0].register_forward_pre_hook(before, with_kwargs=True))
+    hooks += [m.register_forward_hook(after) for m in [*layers, model.model.norm]]
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0].float().numpy()
+    for h in hooks:
+        h.remove()
+    return logits, [s.numpy() for s in states]
+
+
+def rounded(x, how):
+    if how == "F16":
+        return x.half().float()
+    if how == "BF16":
+        return x.bfloat16().float()
+    b = x.reshape(-1, 32)
+    d = b.abs().amax(1, keepdim=True) / 127
+    return (torch.round(b / d.clamp(min=1e-30)) * d).reshape(x.shape)
+
+
+def with_rounded_activations(model, ids, how):
+    hooks = [m.register_forward_pre_hook(lambda m, a: (rounded(a[0], how),))
+             for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0].float().numpy()
+    for h in hooks:
+        h.remove()
+    return logits
+
+
+def numbers(row):
+    return " ".join("%.9g" % v for v in row)
+
+
+def write_golden(path, name, model, config, kind, note, sequences):
+    """Returns the logits, to be compared with other programs."""
+    exact = kind == "F32"
+    results = [evaluate(model, ids) for ids in sequences]
+    out = [f"# python3 tools/golden.py {name}: transformers {transformers.__version__}, torch "
+           f"{torch.__version__.split('+')[0]}, gguf-py {VERSION}, numpy {np.__version__}; float32, eager attention",
+           f"# {note}"]
+    spread = float(np.std(np.concatenate([r[0] for r in results])))
+    out.append(f"# standard deviation of the logits {spread:.3g}")
+    tolerance, loose = 1e-4, 0.0
+    if not exact:
+        how = kind if kind in ("F16", "BF16") else "8-bit blocks of 32, d = amax/127"
+        error = [with_rounded_activations(model, ids, kind if kind in ("F16", "BF16") else "8") - r[0]
+                 for ids, r in zip(sequences, results)]
+        error = np.concatenate(error)
+        top = np.concatenate([r[0] for r in results])
+        ranked = np.sort(top, 1)
+        flips = (top + error).argmax(1) != top.argmax(1)
+        margin = float((ranked[:, -1] - ranked[:, -2])[flips].max()) if flips.any() else 0.0
+        loose = 2 * float(np.abs(error).max())
+        out.append(f"# activations rounded to {how}: largest error {np.abs(error).max():.3g}, rms "
+                   f"{np.sqrt((error ** 2).mean()):.3g}; top token changed at {int(flips.sum())} of {len(flips)} "
+                   f"positions, largest margin {margin:.3g}; the second tolerance is twice the largest error")
+    out.append(f"model {name}.gguf")
+    out.append(f"shape {config.vocab_size} {config.hidden_size} {config.num_hidden_layers}")
+    out.append(f"tolerance {tolerance:g} {max(loose, tolerance):.3g}")
+    for ids, (logits, states) in zip(sequences, results):
+        n = len(ids)
+        out.append(f"sequence {n}")
+        out.append("ids " + " ".join(map(str, ids)))
+        ends = 4 if exact else 2
+        for t in [*range(ends), *range(n - ends, n)]:
+            out.append(f"logits {t} {numbers(logits[t])}")
+        for t in range(n):
+            row = logits[t].astype(np.float64)
+            lse = row.max() + math.log(np.exp(row - row.max()).sum())
+            best = np.argsort(-row, kind="stable")[:5]
+            out.append(f"top {t} {lse:.9g} " + " ".join("%d %.9g" % (i, row[i]) for i in best))
+        for t in ([0, n // 2, n - 1] if exact and n < 32 else [n - 1] if exact else []):
+            for i, s in enumerate(states):
+                out.append(f"hidden {i} {t} {numbers(s[t])}")
+    with open(path, "w") as f:
+        f.write("\n".join(out) + "\n")
+    return [r[0] for r in results]
+
+
+# ---- putting it together ----------------------------------------------------------------------
+
+def check_dequantisation():
+    """The vectors of byte blocks b[i] = 37 i + 11 with d = 1 and m = 0.5: first element, sum, weighted sum."""
+    expect = {"Q4_0": (-3, -21, -348), "Q4_1": (15.5, 261, 2147.5), "Q5_0": (9, 15, 231), "Q5_1": (19.5, 521, 4263.5),
+              "Q8_0": (85, -176, -3779), "Q4_K": (315.5, 54440, 495876), "Q5_K": (811.5, 116216, 1068332),
+              "Q6_K": (-1431, 4612, 80705)}
+    for kind, (first, total, weighted) in expect.items():
+        size, n = gguf.GGML_QUANT_SIZES[Q[kind]][1], gguf.GGML_QUANT_SIZES[Q[kind]][0]
+        b = ((37 * np.arange(size) + 11) % 256).astype(np.uint8)
+        at = 208 if kind == "Q6_K" else 0
+        b[at:at + 2] = [0x00, 0x3C]
+        if kind in ("Q4_1", "Q5_1", "Q4_K", "Q5_K"):
+            b[2:4] = [0x00, 0x38]
+        x = gguf.quants.dequantize(b.reshape(1, -1), Q[kind]).reshape(-1)
+        assert (x[0], x.sum(), (x * (np.arange(n) % 17 + 1)).sum()) == (first, total, weighted), kind
+
+
+def make(name, library):
+    arch, tokenizer, kind, settings, note = MODELS[name]
+    seed = zlib.crc32(name.encode())
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    model, config = make_model(arch, settings)
+    path = os.path.join(ROOT, "tests/data", name + ".gguf")
+    write_gguf(path, arch, tokenizer, kind, model, config, rng)
+    load_back(path, arch, model, config)
+    sequences = [[int(i) for i in rng.integers(0, config.vocab_size, n)] for n in (24, 48)]
+    golden = os.path.join(ROOT, "tests/golden", name + ".txt")
+    logits = write_golden(golden, name, model, config, kind, note, sequences)
+    line = f"{name}: {os.path.getsize(path)} and {os.path.getsize(golden)} bytes"
+    if library:
+        other = library.open(path, exact=True)
+        error = np.concatenate([np.abs(other.logits(ids) - r).max(1) for ids, r in zip(sequences, logits)])
+        line += f"; llama.cpp differs by {error.max():.2g} (first 5 positions {error[:5].max():.2g})"
+    print(line)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--llama", help="folder of libllama.so, to compare with")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MODELS))
+    args = parser.parse_args()
+    library = None
+    if args.llama:
+        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+        from llamalib import Library
+        library = Library(args.llama)
+    torch.set_num_threads(1)
+    check_dequantisation()
+    for name in args.names or MODELS:
+        make(name, library)
+
+
+VERSION = __import__("importlib.metadata", fromlist=["version"]).version("gguf")
+
+if __name__ == "__main__":
+    main()
