@@ -138,7 +138,7 @@ typedef void cop_product_fn(float *y, size_t y_stride, const uint8_t *w, int col
 typedef void cop_rmsnorm_fn(float *y, const float *x, const float *w, int n, float eps);
 
 /* mean = lane sum / n; v = lane sum of fma(x-mean, x-mean, ·) / n; y = fma((x-mean) * (1/sqrt(v+eps)), w, b);
- * b NULL means 0. Ba et al. 2016 (arXiv:1607.06450). */
+ * w NULL means 1, b NULL means 0. Ba et al. 2016 (arXiv:1607.06450). */
 typedef void cop_layernorm_fn(float *y, const float *x, const float *w, const float *b, int n, float eps);
 
 /* y += x;  y = x * s;  y += x * s (fma); elementwise. */
@@ -149,10 +149,13 @@ typedef void cop_axpy_fn(float *y, const float *x, float s, int n);
 /* Gated and plain activations, in the float exp of exp.h (cop_expf): y[i] = act(g[i]) * u[i]; u NULL
  * means 1; y may be g or u.
  *   SILU       g / (1 + exp(-g))
- *   GELU_TANH  (0.5 g) * (1 + tanh(k)),  k = 0.7978845608 * fma(0.044715 * g * g, g, g),
+ *   GELU_TANH  (0.5 g) * (1 + tanh(k)),  k = 0.7978845608 * fma((0.044715 * g) * g, g, g),
  *              tanh(k) = 1 - 2 / (exp(2k) + 1)
- *   GELU_ERF   (0.5 g) * (1 + erf(g / sqrt 2)), erf by Abramowitz and Stegun 7.1.26 refined to 1e-6
- *   RELU       g > 0 ? g : 0 */
+ *   GELU_ERF   (0.5 g) * (1 + erf(g / sqrt 2)) in the form of Abramowitz and Stegun 7.1.26, with a
+ *              polynomial fitted for this product (exp.h): h = 0.5 g, t = 1 / fma(p, |g|, 1),
+ *              E = (Horner with fma over c, highest first, times t) * exp(-(h * g)),
+ *              result h * (g < 0 ? E : 2 - E); error below 1e-6 absolute, or 1e-7 |g|
+ *   RELU       0 < g ? g : 0 */
 typedef enum cop_act_kind { COP_ACT_SILU, COP_ACT_GELU_TANH, COP_ACT_GELU_ERF, COP_ACT_RELU, COP_N_ACTS } cop_act_kind;
 typedef void cop_activate_fn(float *y, const float *g, const float *u, int n);
 
@@ -183,17 +186,20 @@ typedef enum cop_kv_type { COP_KV_F16, COP_KV_BF16, COP_KV_Q8_0, COP_KV_F32, COP
 /* Bytes of the keys (or of the values) of one page, layer and head: a multiple of 64. */
 size_t cop_kv_page_bytes(cop_kv_type type, int head);
 
-/* Store one token's key (or value) x[head] at slot 0 … COP_PAGE-1 of a page. Q8_0: scale = max/127 per
- * 32 elements, q as in cop_act. Copy: move one token's bits between pages or slots. */
+/* Store one token's key (or value) x[head] at slot 0 … COP_PAGE-1 of a page. F16, BF16: rounded to
+ * nearest even. Q8_0: scale = max/127 per 32 elements, q as in cop_act.
+ * Copy: move one token's bits between pages or slots. */
 typedef void cop_kv_store_fn(uint8_t *page, int slot, const float *x, int head);
 void cop_kv_copy_key(cop_kv_type type, uint8_t *to, int to_slot, const uint8_t *from, int from_slot, int head);
 void cop_kv_copy_value(cop_kv_type type, uint8_t *to, int to_slot, const uint8_t *from, int from_slot, int head);
 
-/* Scores of one group of 16 tokens: s[q * s_stride + i] = scale * (sum over d of q[q][d] * key[d][i]),
- * i = 0 … 15; the sum is one chain: acc = fma(q[d], key[d][i], acc) for d = 0, 1, … head-1, from 0.
- *   keys  the page's keys; group 0 … COP_PAGE/16 - 1;  q: n_q rows of `head` floats, q_stride apart */
+/* Scores of n_groups consecutive groups of 16 tokens, the first of them `group` of the page:
+ *   s[q * s_stride + 16 g + i] = scale * (sum over d of q[q][d] * key[group + g][d][i]),  i = 0 … 15
+ * The sum is one chain: acc = fma(q[d], key[d][i], acc) for d = 0, 1, … head-1, from 0.
+ *   keys  the page's keys; group + n_groups <= COP_PAGE / 16;  q: n_q rows of `head` floats, q_stride apart
+ * All 16 n_groups scores of a query are written, whatever the slots hold. Whole pages are fastest. */
 typedef void cop_scores_fn(float *s, size_t s_stride, const float *q, size_t q_stride, int n_q,
-                           const uint8_t *keys, int group, int head, float scale);
+                           const uint8_t *keys, int group, int n_groups, int head, float scale);
 
 /* acc[q * acc_stride + d] = fma(p[q * p_stride + j], value[first + j][d], acc), j = 0 … n_tokens-1 in order. */
 typedef void cop_mix_fn(float *acc, size_t acc_stride, const float *p, size_t p_stride, int n_q,
