@@ -37,6 +37,8 @@ const char *cop_kv_type_name(cop_kv_type type);
 /* A sequence of at most max_tokens slots (committed and scratch together). */
 cop_status cop_seq_new(cop_seq **out, cop_cache *cache, int max_tokens);
 void cop_seq_free(cop_seq *seq);  // accepts NULL
+cop_cache *cop_seq_cache(const cop_seq *seq);
+bool cop_seq_covers(const cop_seq *seq, int n_slots);  // are slots 0 … n_slots-1 backed by pages
 int cop_seq_length(const cop_seq *seq);      // n, committed tokens
 int cop_seq_capacity(const cop_seq *seq);    // max_tokens
 

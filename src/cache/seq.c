@@ -28,6 +28,8 @@ void cop_seq_free(cop_seq *seq) {
     cop_free(seq);
 }
 
+cop_cache *cop_seq_cache(const cop_seq *seq) { return seq->cache; }
+bool cop_seq_covers(const cop_seq *seq, int n_slots) { return n_slots <= seq->n_pages * COP_PAGE; }
 int cop_seq_length(const cop_seq *seq) { return seq->n_tokens; }
 int cop_seq_capacity(const cop_seq *seq) { return seq->max_tokens; }
 

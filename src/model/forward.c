@@ -1,0 +1,350 @@
+// One forward over rows: the description executed. Read cop_model_forward, then forward_layers.
+//
+// Every worker runs the whole forward and meets the others at barriers. Between two barriers lies
+// either a product, whose tiles are taken from a shared counter, or work on single rows. With one or two
+// rows the row work is done by the last worker to arrive, inside the barrier: five barriers a layer.
+#include <string.h>
+
+#include "model/forward_private.h"
+
+#define SERIAL_ROWS 2  // up to so many rows, row work is done inside the barrier
+
+// What is to be done to each row between two products, in this order.
+typedef struct row_work {
+    const cop_forward *f;
+    bool embed;                // start of the forward
+    const cop_norm *post;      // x += post(y)
+    int tap_from, tap_to;      // x is now the output of layers tap_from … tap_to-1
+    const cop_norm *norm;      // normed = norm(x)
+    bool quantise;             // and its panel
+    bool final;                // norm is the last one: rows with logits only
+    int store_layer;           // heads into the cache; -1: not now
+    bool quantise_heads;       // heads -> heads_panel
+} row_work;
+
+static void normalise(const cop_model *m, float *y, const float *x, const cop_norm *norm) {
+    const cop_desc *d = &m->desc;
+    if (d->norm == COP_NORM_RMS) m->kernels.rmsnorm(y, x, norm->w, d->D, d->norm_eps);
+    else m->kernels.layernorm(y, x, norm->w, norm->b, d->D, d->norm_eps);
+}
+
+static void quantise_row(const cop_model *m, cop_act *panel, const float *x, int cols, int n, int c) {
+    int n_blocks = cols / COP_BLOCK;
+    size_t first = cop_panel_index(n, n_blocks, 0, c);
+    m->kernels.quantise(panel + first, cop_panel_index(n, n_blocks, 1, c) - first, x, n_blocks);
+}
+
+static void embed_row(const cop_forward *f, int row) {
+    const cop_model *m = f->model;
+    const cop_desc *d = &m->desc;
+    float *x = f->ws->x + (size_t)row * f->ws->x_stride;
+    cop_rope_angles(f, row);
+    if (f->options.inject) {
+        memcpy(x, f->options.inject + (size_t)row * (size_t)d->D, (size_t)d->D * sizeof(float));
+    } else if (f->rows[row].embedding) {
+        memcpy(x, f->rows[row].embedding, (size_t)d->D * sizeof(float));
+    } else {
+        const cop_gguf_tensor *t = m->embedding;
+        cop_dequantise(x, t->type, t->data + t->bytes / t->dims[1] * (uint64_t)f->rows[row].token, d->D);
+        if (d->embed_scale != 1.0f) m->kernels.scale(x, x, d->embed_scale, d->D);
+    }
+}
+
+static void tap_row(const cop_forward *f, int layer, const float *x, int row) {
+    for (int i = 0; i < f->options.n_taps; i++)
+        if (f->options.taps[i].layer == layer)
+            memcpy(f->options.taps[i].out + (size_t)row * (size_t)f->model->desc.D, x, (size_t)f->model->desc.D * sizeof(float));
+}
+
+static void final_row(const cop_forward *f, const row_work *w, int row, const float *x) {
+    cop_workspace *ws = f->ws;
+    int i = ws->logit_of[row];
+    float *normed = i >= 0 ? ws->finals + (size_t)i * ws->x_stride : ws->normed + (size_t)row * ws->x_stride;
+    normalise(f->model, normed, x, w->norm);
+    tap_row(f, f->model->desc.L, normed, row);
+    if (i >= 0 && w->quantise) quantise_row(f->model, ws->panel, normed, f->model->desc.D, f->n_logits, i);
+}
+
+static void do_row(const row_work *w, int row) {
+    const cop_forward *f = w->f;
+    const cop_model *m = f->model;
+    cop_workspace *ws = f->ws;
+    const cop_desc *d = &m->desc;
+    float *x = ws->x + (size_t)row * ws->x_stride, *normed = ws->normed + (size_t)row * ws->x_stride;
+    if (w->embed) embed_row(f, row);
+    if (w->post) {
+        normalise(m, normed, ws->y + (size_t)row * ws->y_stride, w->post);
+        m->kernels.axpy(x, normed, d->residual_scale, d->D);
+    }
+    for (int layer = w->tap_from; layer < w->tap_to; layer++) tap_row(f, layer, x, row);
+    if (w->final) {
+        if (ws->logit_of[row] >= 0 || f->options.n_taps) final_row(f, w, row, x);
+    } else if (w->norm) {
+        normalise(m, normed, x, w->norm);
+        if (w->quantise) quantise_row(m, ws->panel, normed, d->D, f->n_rows, row);
+    }
+    if (w->store_layer >= 0) cop_attention_store(f, w->store_layer, row);
+    if (w->quantise_heads) quantise_row(m, ws->heads_panel, ws->heads + (size_t)row * ws->heads_stride, d->H * d->K, f->n_rows, row);
+}
+
+static void do_all_rows(void *arg) {
+    const row_work *w = arg;
+    for (int row = 0; row < w->f->n_rows; row++) do_row(w, row);
+}
+
+// A barrier, the row work, a barrier; one barrier when rows are few.
+static void row_stage(row_work *w) {
+    cop_pool *pool = w->f->model->pool;
+    if (w->f->n_rows <= SERIAL_ROWS) {
+        cop_pool_barrier(pool, do_all_rows, w);
+        return;
+    }
+    int64_t begin, end;
+    cop_pool_barrier(pool, NULL, NULL);
+    while (cop_pool_take(pool, w->f->n_rows, 1, &begin, &end)) do_row(w, (int)begin);
+    cop_pool_barrier(pool, NULL, NULL);
+}
+
+// ---- products ---------------------------------------------------------------------------------
+
+// The input of a product in both forms; each matrix takes the one of its type.
+typedef struct input {
+    const cop_act *panel;
+    const float *rows;
+    size_t stride;
+    int n;
+} input;
+
+static void product_tile(const cop_model *m, const cop_linear *l, int tile, const input *in, float *y, size_t y_stride) {
+    const cop_matrix *w = &l->w;
+    const void *x = cop_is_quantised(l) ? (const void *)in->panel : (const void *)in->rows;
+    m->kernels.product[w->type](y, y_stride, w->data + (size_t)tile * w->tile_bytes, w->cols, x, in->stride, in->n);
+    if (!l->bias) return;
+    int first = tile * COP_TILE, n = w->rows - first < COP_TILE ? w->rows - first : COP_TILE;
+    for (int c = 0; c < in->n; c++) m->kernels.add(y + (size_t)c * y_stride, l->bias + first, n);
+}
+
+// Tiles taken at once: a dozen turns per worker keeps them level, long runs keep the prefetcher going.
+static int64_t grain(const cop_model *m, int n_tiles) {
+    int64_t g = n_tiles / (cop_pool_threads(m->pool) * 12);
+    return g < 1 ? 1 : g;
+}
+
+static void project_qkv(const cop_forward *f, const cop_layer *l) {
+    cop_workspace *ws = f->ws;
+    const input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows};
+    const cop_linear *parts[3] = {&l->q, &l->k, &l->v};
+    const size_t offsets[3] = {0, ws->k_offset, ws->v_offset};
+    int n_tiles = l->q.w.n_tiles + l->k.w.n_tiles + l->v.w.n_tiles;
+    int64_t begin, end;
+    while (cop_pool_take(f->model->pool, n_tiles, grain(f->model, n_tiles), &begin, &end))
+        for (int64_t t = begin; t < end; t++) {
+            int part = 0, tile = (int)t;
+            for (; tile >= parts[part]->w.n_tiles; part++) tile -= parts[part]->w.n_tiles;
+            product_tile(f->model, parts[part], tile, &in, ws->qkv + offsets[part] + tile * COP_TILE, ws->qkv_stride);
+        }
+}
+
+// y = l(in), added to x at once, or left in ws->y when a norm stands behind it.
+static void project_out(const cop_forward *f, int worker, const cop_linear *l, const input *in, bool to_y) {
+    cop_workspace *ws = f->ws;
+    const cop_model *m = f->model;
+    float *tiles = ws->workers[worker].tiles;
+    int64_t begin, end;
+    while (cop_pool_take(m->pool, l->w.n_tiles, grain(m, l->w.n_tiles), &begin, &end))
+        for (int64_t t = begin; t < end; t++) {
+            size_t first = (size_t)t * COP_TILE;
+            if (to_y) {
+                product_tile(m, l, (int)t, in, ws->y + first, ws->y_stride);
+                continue;
+            }
+            product_tile(m, l, (int)t, in, tiles, COP_TILE);
+            for (int c = 0; c < in->n; c++)  // rows beyond the matrix are zeros, and x has room for them
+                m->kernels.axpy(ws->x + (size_t)c * ws->x_stride + first, tiles + (size_t)c * COP_TILE, m->desc.residual_scale, COP_TILE);
+        }
+}
+
+// 32 rows of gate and up become one block of the down product's input.
+static void mlp_block(const cop_forward *f, int worker, const cop_layer *l, int block, const input *in) {
+    cop_workspace *ws = f->ws;
+    const cop_model *m = f->model;
+    float *gate = ws->workers[worker].tiles, *up = gate + (size_t)ws->max_rows * 2 * COP_TILE;
+    if (!m->desc.gated) gate = up;
+    int n = m->desc.F - block * COP_BLOCK < COP_BLOCK ? m->desc.F - block * COP_BLOCK : COP_BLOCK;
+    for (int t = 0; t * COP_TILE < n; t++) {
+        product_tile(m, &l->up, 2 * block + t, in, up + t * COP_TILE, COP_BLOCK);
+        if (m->desc.gated) product_tile(m, &l->gate, 2 * block + t, in, gate + t * COP_TILE, COP_BLOCK);
+    }
+    bool blocks = cop_is_quantised(&l->down);
+    for (int c = 0; c < in->n; c++) {
+        float *g = gate + (size_t)c * COP_BLOCK;
+        m->kernels.activate[m->desc.act](g, g, m->desc.gated ? up + (size_t)c * COP_BLOCK : NULL, n);
+        if (blocks) m->kernels.quantise(ws->mlp_panel + cop_panel_index(in->n, m->desc.F / COP_BLOCK, block, c), 1, g, 1);
+        else memcpy(ws->mlp + (size_t)c * ws->mlp_stride + block * COP_BLOCK, g, (size_t)n * sizeof(float));
+    }
+}
+
+static void mlp_hidden(const cop_forward *f, int worker, const cop_layer *l) {
+    const input in = {f->ws->panel, f->ws->normed, f->ws->x_stride, f->n_rows};
+    int n_blocks = (f->model->desc.F + COP_BLOCK - 1) / COP_BLOCK;
+    int64_t begin, end;
+    while (cop_pool_take(f->model->pool, n_blocks, grain(f->model, n_blocks), &begin, &end))
+        for (int64_t b = begin; b < end; b++) mlp_block(f, worker, l, (int)b, &in);
+}
+
+static void project_logits(const cop_forward *f) {
+    cop_workspace *ws = f->ws;
+    const cop_model *m = f->model;
+    const cop_desc *d = &m->desc;
+    const input in = {ws->panel, ws->finals, ws->x_stride, f->n_logits};
+    int64_t begin, end;
+    while (cop_pool_take(m->pool, m->output.w.n_tiles, grain(m, m->output.w.n_tiles), &begin, &end))
+        for (int64_t t = begin; t < end; t++) {
+            float *y = ws->logits + (size_t)t * COP_TILE;
+            product_tile(m, &m->output, (int)t, &in, y, ws->logit_stride);
+            for (int c = 0; c < in.n; c++) {
+                float *row = y + (size_t)c * ws->logit_stride;
+                if (d->logit_scale != 1.0f) m->kernels.scale(row, row, d->logit_scale, COP_TILE);
+                if (d->logit_softcap > 0) m->kernels.softcap(row, d->logit_softcap, COP_TILE);
+            }
+        }
+}
+
+// ---- layers -----------------------------------------------------------------------------------
+
+static row_work nothing(const cop_forward *f) { return (row_work){.f = f, .store_layer = -1}; }
+
+static void attention_sublayer(const cop_forward *f, int worker, int layer, row_work *pending) {
+    const cop_layer *l = &f->model->layers[layer];
+    cop_workspace *ws = f->ws;
+    pending->norm = &l->attn_norm;
+    pending->quantise = cop_is_quantised(&l->q) || cop_is_quantised(&l->k) || cop_is_quantised(&l->v);
+    row_stage(pending);
+    project_qkv(f, l);
+
+    row_work store = nothing(f);
+    store.store_layer = layer;
+    row_stage(&store);
+    cop_attention(f, worker, layer);
+    if (cop_is_quantised(&l->o) && !cop_heads_are_blocks(f, layer)) {
+        row_work heads = nothing(f);
+        heads.quantise_heads = true;
+        row_stage(&heads);
+    } else {
+        cop_pool_barrier(f->model->pool, NULL, NULL);
+    }
+    const input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows};
+    bool post = l->attn_post_norm.w;
+    project_out(f, worker, &l->o, &in, post);
+    *pending = nothing(f);
+    pending->post = post ? &l->attn_post_norm : NULL;
+}
+
+static void mlp_sublayer(const cop_forward *f, int worker, int layer, row_work *pending) {
+    const cop_layer *l = &f->model->layers[layer];
+    cop_workspace *ws = f->ws;
+    pending->norm = &l->mlp_norm;
+    pending->quantise = cop_is_quantised(&l->up) || cop_is_quantised(&l->gate);
+    row_stage(pending);
+    mlp_hidden(f, worker, l);
+    cop_pool_barrier(f->model->pool, NULL, NULL);
+    const input in = {ws->mlp_panel, ws->mlp, ws->mlp_stride, f->n_rows};
+    bool post = l->mlp_post_norm.w;
+    project_out(f, worker, &l->down, &in, post);
+    *pending = nothing(f);
+    pending->post = post ? &l->mlp_post_norm : NULL;
+}
+
+static cop_status forward_layers(void *arg, int worker) {
+    const cop_forward *f = arg;
+    const cop_forward_options *o = &f->options;
+    row_work pending = nothing(f);
+    pending.embed = true;
+    pending.tap_from = o->first_layer - 1;
+    pending.tap_to = o->first_layer;
+    for (int layer = o->first_layer; layer < o->end_layer; layer++) {
+        if (!cop_bit(o->skip_attention, layer)) attention_sublayer(f, worker, layer, &pending);
+        if (!cop_bit(o->skip_mlp, layer)) mlp_sublayer(f, worker, layer, &pending);
+        if (pending.tap_from == pending.tap_to) pending.tap_from = layer;
+        pending.tap_to = layer + 1;
+    }
+    pending.final = true;
+    pending.norm = &f->model->final_norm;
+    pending.quantise = cop_is_quantised(&f->model->output);
+    row_stage(&pending);
+    if (f->n_logits) project_logits(f);
+    return COP_OK;
+}
+
+// ---- the plan of a forward --------------------------------------------------------------------
+
+static cop_status check_row(const cop_forward *f, int i) {
+    const cop_row *r = &f->rows[i];
+    const cop_desc *d = &f->model->desc;
+    if (!r->embedding && !f->options.inject && (r->token < 0 || r->token >= d->V))
+        return cop_fail(COP_ERR_ARG, "token %d: the vocabulary has 0 to %d", r->token, d->V - 1);
+    if (r->parent >= i || r->parent < -1 || (r->parent >= 0 && f->rows[r->parent].seq != r->seq))
+        return cop_fail(COP_ERR_ARG, "row %d: its parent %d is not a row before it of the same sequence", i, r->parent);
+    return COP_OK;
+}
+
+static cop_status plan_groups(cop_forward *f) {
+    cop_workspace *ws = f->ws;
+    for (int i = 0; i < f->n_rows; i++) {
+        COP_TRY(check_row(f, i));
+        if (!f->n_groups || ws->groups[f->n_groups - 1].seq != f->rows[i].seq)
+            ws->groups[f->n_groups++] = (cop_row_group){.seq = f->rows[i].seq, .first = i, .base = cop_seq_length(f->rows[i].seq)};
+        cop_row_group *g = &ws->groups[f->n_groups - 1];
+        g->n_rows++;
+        const cop_cache_shape *shape = cop_cache_get_shape(cop_seq_cache(g->seq));
+        const cop_desc *d = &f->model->desc;
+        if (shape->n_layers != d->L || shape->n_kv_heads != d->G || shape->head != d->K)
+            return cop_fail(COP_ERR_ARG, "row %d: its cache is of another model", i);
+        if (g->base + g->n_rows > ws->max_tokens || !cop_seq_covers(g->seq, g->base + g->n_rows))
+            return cop_fail(COP_ERR_LIMIT, "row %d: slot %d is beyond the context of %d or was not reserved", i,
+                            g->base + g->n_rows - 1, ws->max_tokens);
+        ws->logit_of[i] = f->rows[i].want_logits ? f->n_logits++ : -1;
+    }
+    if (f->n_logits > ws->max_logits)
+        return cop_fail(COP_ERR_ARG, "%d rows want logits, the workspace holds %d", f->n_logits, ws->max_logits);
+    return COP_OK;
+}
+
+// A row sees its parent's slots and its own. While the path has been one slot after the other it is
+// part of the straight prefix; after the first jump the slots are listed.
+static void plan_visible(const cop_forward *f, const cop_row_group *g, int i) {
+    cop_workspace *ws = f->ws;
+    int slot = g->base + (i - g->first), parent = f->rows[i].parent;
+    cop_visible v = parent < 0 ? (cop_visible){.lin = g->base} : ws->visible[parent];
+    int *tail = ws->tails + (size_t)i * (size_t)ws->max_rows;
+    if (v.n_tail == 0 && v.lin == slot) {
+        v.lin++;
+    } else {
+        memcpy(tail, v.tail ? v.tail : tail, (size_t)v.n_tail * sizeof(int));
+        tail[v.n_tail++] = slot;
+        v.tail = tail;
+    }
+    ws->visible[i] = v;
+}
+
+static cop_status plan(cop_forward *f) {
+    const cop_desc *d = &f->model->desc;
+    cop_forward_options *o = &f->options;
+    if (f->n_rows < 1 || f->n_rows > f->ws->max_rows)
+        return cop_fail(COP_ERR_ARG, "forward of %d rows: must be 1 to %d", f->n_rows, f->ws->max_rows);
+    if (o->first_layer == 0 && o->end_layer == 0) o->end_layer = d->L;
+    if (o->first_layer < 0 || o->first_layer > o->end_layer || o->end_layer > d->L)
+        return cop_fail(COP_ERR_ARG, "layers %d to %d: the model has %d", o->first_layer, o->end_layer, d->L);
+    COP_TRY(plan_groups(f));
+    for (int g = 0; g < f->n_groups; g++)
+        for (int i = 0; i < f->ws->groups[g].n_rows; i++) plan_visible(f, &f->ws->groups[g], f->ws->groups[g].first + i);
+    return COP_OK;
+}
+
+cop_status cop_model_forward(const cop_model *model, cop_workspace *ws, const cop_row *rows, int n_rows,
+                             const cop_forward_options *options) {
+    cop_forward f = {.model = model, .ws = ws, .rows = rows, .n_rows = n_rows};
+    if (options) f.options = *options;
+    COP_TRY(plan(&f));
+    return cop_pool_run(model->pool, forward_layers, &f);
+}

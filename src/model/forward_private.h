@@ -1,0 +1,84 @@
+// What the files of a forward share: the workspace, the plan of one forward, a worker's own scratch.
+#ifndef COP_FORWARD_PRIVATE_H
+#define COP_FORWARD_PRIVATE_H
+
+#include "model/model.h"
+
+#define COP_QUERY_TILE 16  // queries (row, head) of one key/value head that share a read of keys and values
+
+// Which slots a row sees: 0 … lin-1, then the tail slots in order of their positions, itself last.
+typedef struct cop_visible {
+    int lin;
+    int n_tail;
+    const int *tail;
+} cop_visible;
+
+// Rows of one sequence inside a forward.
+typedef struct cop_row_group {
+    cop_seq *seq;
+    int first, n_rows;
+    int base;     // committed tokens
+} cop_row_group;
+
+typedef struct cop_worker {
+    float *scores;   // [COP_QUERY_TILE][score_stride]
+    float *queries;  // [COP_QUERY_TILE][K]
+    float *mixed;    // [COP_QUERY_TILE][K]
+    float *tiles;    // [2][max_rows][32]
+    float *gathered; // [max_rows] scores of a tail
+} cop_worker;
+
+struct cop_workspace {
+    const cop_model *model;
+    int max_rows, max_logits, max_tokens;
+    size_t x_stride, heads_stride, mlp_stride, qkv_stride, y_stride, logit_stride, score_stride;
+    size_t k_offset, v_offset;   // of keys and values in a row of qkv
+    float *x;        // [N][x_stride] hidden states
+    float *normed;   // [N][x_stride]
+    float *qkv;      // [N][qkv_stride]
+    float *heads;    // [N][heads_stride] what attention read
+    float *mlp;      // [N][mlp_stride], for 16- and 32-bit weights
+    float *y;        // [N][y_stride] output of a sublayer that has a norm behind it
+    float *angles;   // [COP_MAX_ROPES][N][K] cos and sin
+    float *freqs;    // [COP_MAX_ROPES][K / 2]
+    float *finals;   // [max_logits][x_stride]
+    float *logits;   // [max_logits][logit_stride]
+    cop_act *panel, *heads_panel, *mlp_panel;
+    cop_worker *workers;
+    cop_visible *visible;   // [N]
+    int *tails;             // [N][N]
+    cop_row_group *groups;  // [N]
+    int *logit_of;          // [N] row -> index of its logits, -1: none
+    uint8_t *arena;
+    size_t arena_bytes;
+};
+
+// One running forward; const for the workers.
+typedef struct cop_forward {
+    const cop_model *model;
+    cop_workspace *ws;
+    const cop_row *rows;
+    int n_rows, n_groups, n_logits;
+    cop_forward_options options;
+} cop_forward;
+
+static inline bool cop_is_quantised(const cop_linear *l) {
+    return l->w.data && l->w.type != COP_F32 && l->w.type != COP_F16 && l->w.type != COP_BF16;
+}
+
+static inline bool cop_bit(const uint64_t *set, int i) { return set && (set[i / 64] >> (i % 64) & 1); }
+
+/* All workers: attention of layer `layer` over the cache into ws->heads, or, when the output matrix is
+ * quantised and heads are whole blocks, straight into ws->heads_panel. Ends without a barrier. */
+void cop_attention(const cop_forward *f, int worker, int layer);
+/* One row: head norms, rotation, and the row's key and value into the cache. */
+void cop_attention_store(const cop_forward *f, int layer, int row);
+/* Cos and sin of one row's position, for every rope. */
+void cop_rope_angles(const cop_forward *f, int row);
+void cop_rope_freqs(const cop_desc *d, float *freqs);
+
+static inline bool cop_heads_are_blocks(const cop_forward *f, int layer) {
+    return cop_is_quantised(&f->model->layers[layer].o) && f->model->desc.K % COP_BLOCK == 0;
+}
+
+#endif
