@@ -75,7 +75,7 @@ all: $(OUT)/coppice $(OUT)/libcoppice.a $(OUT)/libcoppice.so  ## build the comma
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
-$(OUT)/obj/%_avx2.o: LEVEL_FLAGS = $(AVX2_FLAGS) -O3 -fno-tree-reassoc
+$(OUT)/obj/%_avx2.o: LEVEL_FLAGS = $(AVX2_FLAGS) -O3 $(if $(findstring clang,$(CC)),,-fno-tree-reassoc)
 $(OUT)/obj/%_avx512.o: LEVEL_FLAGS = $(AVX512_FLAGS) -O3
 $(OUT)/obj/%_neon.o: LEVEL_FLAGS = $(NEON_FLAGS) -O3
 $(OUT)/obj/%.o: %.c Makefile
