@@ -13,9 +13,13 @@ typedef struct cop_chat_message {
 
 typedef COP_ARRAY(char) cop_char_array;
 
-/* Append the rendered conversation to *out (no NUL).  Encode it with parse_special, and add_special
- * as cop_chat_adds_special says.  `answer`: end with the beginning of the assistant's turn.
- * COP_ERR_UNSUPPORTED when the model's template is not one of those known here, or it has none. */
+/* Append the rendered conversation to *out (no NUL).  Encode it with add_special and parse_special:
+ * where the text begins with bos, encoding adds no second one.
+ *
+ *   answer  end with the beginning of the assistant's turn
+ *
+ * COP_ERR_UNSUPPORTED when the model's template is not one of those known here, or it has none.
+ * COP_ERR_ARG when a role, or the order of roles, is not what the template takes. */
 cop_status cop_chat_render(const cop_tokenizer *tok, const cop_chat_message *messages, size_t n_messages, bool answer,
                            cop_char_array *out);
 

@@ -55,7 +55,9 @@ void cop_tokenizer_free(cop_tokenizer *tok);  // accepts NULL
  *   parse_special  the texts of control tokens become those tokens; otherwise they are plain text.
  *                  User-defined tokens are found in either case, leftmost first, then longest.
  *
- * The text need not be UTF-8.  On failure *out is as it was before.  COP_ERR_LIMIT when out->most is
+ * A text that begins with bos itself, parsed, gets no second one.  The text need not be UTF-8: other
+ * bytes become byte tokens.  A byte for which the vocabulary has no token is left out (or unk, llama),
+ * as the references do: SmolLM2 lacks 0x04, 0x06 and others, so not every text comes back.  On failure *out is as it was before.  COP_ERR_LIMIT when out->most is
  * reached.  Allocates scratch in proportion to the text. */
 cop_status cop_tokenizer_encode(const cop_tokenizer *tok, const char *text, size_t bytes, bool add_special,
                                 bool parse_special, cop_token_array *out);
