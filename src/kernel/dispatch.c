@@ -4,10 +4,7 @@
 
 #include "kernel/kernel_private.h"
 
-#define SET(field, name)             \
-    do {                             \
-        if (name) k->field = name;   \
-    } while (0)
+#define SET(field, name) k->field = name
 
 #define SET_KV(level, id, type)                                \
     SET(store_key[id], cop_store_key_##type##_##level);        \

@@ -28,8 +28,7 @@
     COP_DECLARE cop_softcap_fn cop_softcap_##level;                                               \
     COP_DECLARE_KV(level, f32) COP_DECLARE_KV(level, f16) COP_DECLARE_KV(level, bf16) COP_DECLARE_KV(level, q8_0)
 
-// Weak while the levels are being written: a missing kernel falls back to the level below.
-#define COP_DECLARE extern __attribute__((weak))
+#define COP_DECLARE extern
 COP_DECLARE_LEVEL(scalar)
 COP_DECLARE_LEVEL(avx2)
 COP_DECLARE_LEVEL(avx512)

@@ -1,0 +1,15 @@
+// The table of drafters. One line per file of this folder.
+#include "draft/draft.h"
+
+#include <string.h>
+
+const cop_drafter_type *const cop_drafters[] = {NULL};
+
+cop_status cop_drafter_find(const cop_drafter_type **out, const char *name, size_t bytes) {
+    for (int i = 0; cop_drafters[i]; i++) {
+        if (strlen(cop_drafters[i]->name) != bytes || memcmp(cop_drafters[i]->name, name, bytes)) continue;
+        *out = cop_drafters[i];
+        return COP_OK;
+    }
+    return cop_fail(COP_ERR_ARG, "drafter %.*s: not one of those that `coppice methods` lists", bytes > 40 ? 40 : (int)bytes, name);
+}

@@ -1,0 +1,82 @@
+// The engine's own objects, for its files and for the floors above that need the inside (command line,
+// benches, server). Users of the library see include/coppice.h only.
+//
+// A session is one timeline: tokens[0 … n_tokens), of which the cache holds the first `computed`. Between
+// steps computed is at most n_tokens - 1: the last token is the next tree's root.
+#ifndef COP_ENGINE_SESSION_H
+#define COP_ENGINE_SESSION_H
+
+#include "cache/cache.h"
+#include "coppice.h"
+#include "draft/draft.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+#include "verify/verify.h"
+
+#define COP_MAX_DRAFTERS 4
+#define COP_SESSION_FORKS 8  // contexts that the pages of a session and its forks can hold together
+#define COP_MAX_STOPS 16
+#define COP_MAX_STOP_BYTES 256
+
+struct cop_engine {
+    cop_pool *pool;
+    cop_model *model;
+    cop_tokenizer *tokenizer;
+};
+
+typedef struct cop_drafter {
+    const cop_drafter_type *type;
+    void *state;
+    bool started;
+} cop_drafter;
+
+typedef struct cop_stop {
+    char text[COP_MAX_STOP_BYTES];
+    size_t bytes;
+} cop_stop;
+
+typedef struct cop_step_stats {
+    int64_t steps, rows, drafted, accepted;  // forwards; rows computed in them; nodes proposed; accepted
+    double draft_seconds, verify_seconds;
+} cop_step_stats;
+
+struct cop_session {
+    cop_engine *engine;
+    cop_cache *cache;        // shared by forks
+    int *cache_users;        // counts them
+    cop_seq *seq;
+    cop_workspace *ws;
+    cop_tree tree;
+    cop_row *rows;           // [max_rows]
+    int *row_of;             // [max_nodes] node -> row of the last forward
+    bool *keep;              // [max_nodes]
+    int *committed;          // [max_nodes + 1] rows of the accepted path
+    cop_verdict verdict;
+    cop_sampler *sampler;
+    const cop_verifier_type *verifier;
+    void *verifier_state;
+    cop_drafter drafters[COP_MAX_DRAFTERS];
+    int n_drafters;
+    int32_t *tokens;         // [context]
+    int n_tokens, n_prompt, context;
+    int max_rows, max_nodes; // rows of a prefill chunk; nodes of a tree
+    cop_stop stops[COP_MAX_STOPS];
+    int n_stops;
+    bool hash_logits;
+    uint64_t logits_hash;
+    cop_step_stats stats;
+    cop_session_options options;  // scalars only; its pointers are not kept
+};
+
+/* Tokens that the cache holds. */
+static inline int cop_session_computed(const cop_session *s) { return cop_seq_length(s->seq); }
+
+/* Compute what is not yet in the cache, all but the last token: a step with a long known path. `on_chunk`
+ * (may be NULL) is called between chunks and may ask to stop (COP_ERR_CANCELLED). */
+cop_status cop_session_prefill(cop_session *s, bool (*on_chunk)(void *user, int done, int total), void *user);
+
+/* One turn of the loop: propose, verify, commit. The emitted tokens are s->verdict.tokens[0 … n_tokens)
+ * and have joined s->tokens. COP_ERR_LIMIT, nothing changed, when the context is full. Allocates nothing. */
+cop_status cop_step(cop_session *s, bool *ended);
+
+#endif

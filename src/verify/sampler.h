@@ -1,0 +1,47 @@
+// From logits to a token: penalties, bias, top-k, top-p, min-p, temperature, then the keyed draw.
+//
+// The draw is the Gumbel-max sample: argmax of logit / temperature + gumbel(seed, position, token), so it
+// is a function of the logits and of (seed, position) and of nothing else. Temperature 0 is the argmax;
+// ties go to the smaller token. Gumbel 1954; Kool et al. 2019 (arXiv:1903.06059).
+#ifndef COP_VERIFY_SAMPLER_H
+#define COP_VERIFY_SAMPLER_H
+
+#include "base/option.h"
+
+#define COP_MAX_BIAS 1024
+
+typedef struct cop_logit_bias {
+    int32_t token;
+    float bias;  // added; -inf forbids
+} cop_logit_bias;
+
+typedef struct cop_sampling {
+    float temp;               // 0: greedy
+    int32_t top_k;            // 0: off
+    float top_p;              // 1: off
+    float min_p;              // 0: off
+    float repeat_penalty;     // 1: off; divides positive and multiplies negative logits of seen tokens
+    float frequency_penalty;  // subtracted per occurrence
+    float presence_penalty;   // subtracted once
+    int32_t penalty_window;   // last tokens that count as seen
+    uint64_t seed;
+    const cop_logit_bias *bias;
+    int n_bias;
+} cop_sampling;
+
+extern const cop_option cop_sampling_options[];  // the numbers above, without seed and bias
+
+typedef struct cop_sampler cop_sampler;
+
+/* Scratch for vocabularies of V tokens; the sampling is copied, its bias list too. */
+cop_status cop_sampler_new(cop_sampler **out, const cop_sampling *sampling, int V);
+void cop_sampler_free(cop_sampler *sampler);
+const cop_sampling *cop_sampler_get(const cop_sampler *sampler);
+
+/* The token at `position` (its index in the sequence). logits: [V], may be changed.
+ *   history [n_history]  the committed sequence; path [n_path] the tokens of the node's own path behind it
+ * Allocates nothing. O(V), and O(kept log kept) with top-k or top-p. */
+int32_t cop_sampler_pick(cop_sampler *sampler, float *logits, int64_t position, const int32_t *history, int n_history,
+                         const int32_t *path, int n_path);
+
+#endif
