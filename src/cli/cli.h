@@ -1,0 +1,68 @@
+// What the subcommands share. One file per subcommand, one row in the table of main.c.
+//
+// Results go to standard output; progress goes to standard error, and only when it is a terminal.
+// Exit codes: see cop_exit_code.
+#ifndef COP_CLI_CLI_H
+#define COP_CLI_CLI_H
+
+#include <jansson.h>
+
+#include "cli/args.h"
+#include "engine/session.h"
+
+typedef struct cop_command {
+    const char *name;
+    const char *summary;
+    const char *usage;      // the forms, one per line, without "coppice"
+    const cop_arg *options;
+    /* argv: the words behind the subcommand. Failures are printed by main. */
+    cop_status (*run)(int argc, char **argv);
+} cop_command;
+
+extern const cop_command *const cop_commands[];  // main.c, ends with NULL
+
+/* 0 done, 1 other failure, 2 wrong use, 3 not found, 4 bad file, 5 input/output, 6 no memory, 7 a limit,
+ * 8 unsupported, 130 cancelled. */
+int cop_exit_code(cop_status status);
+
+/* Options that every command with a model has. */
+typedef struct cop_model_args {
+    const char *model;
+    int32_t threads, context;
+    const char *level, *cache_type;
+    bool no_packed, json;
+} cop_model_args;
+#define COP_MODEL_ARGS(type, field)                                                                                       \
+    {'m', "model", COP_ARG_TEXT, offsetof(type, field.model), 0, 0, "M", "model: a name (`coppice models`), a file or a folder"}, \
+    {'t', "threads", COP_ARG_INT, offsetof(type, field.threads), 0, COP_MAX_THREADS, "N", "threads; 0: one per usable core"},     \
+    {0, "cpu", COP_ARG_TEXT, offsetof(type, field.level), 0, 0, "LEVEL", "scalar, avx2, avx512 or neon; also COPPICE_CPU"},        \
+    {0, "no-packed", COP_ARG_FLAG, offsetof(type, field.no_packed), 0, 0, NULL, "neither read nor write packed weights"},          \
+    {0, "json", COP_ARG_FLAG, offsetof(type, field.json), 0, 0, NULL, "one JSON object on standard output"}
+#define COP_CONTEXT_ARGS(type, field)                                                                                     \
+    {'c', "ctx", COP_ARG_INT, offsetof(type, field.context), 2, 1 << 22, "N", "context: tokens held; default the model's, at most 4096"}, \
+    {0, "cache", COP_ARG_TEXT, offsetof(type, field.cache_type), 0, 0, "TYPE", "cache elements: f16, bf16, q8_0, f32"}
+
+/* Open the model of -m, with a progress line while weights are packed. */
+cop_status cop_cli_open(cop_engine **out, const cop_model_args *args);
+
+/* The prompt of -p TEXT, -f FILE or -p - (standard input). Caller frees *text. */
+cop_status cop_cli_prompt(const char *text_or_dash, const char *file, char **text, size_t *bytes);
+/* All of standard input, at most `most` bytes. Caller frees. */
+cop_status cop_cli_read_stdin(size_t most, char **text, size_t *bytes);
+
+/* Print a JSON value and a newline; takes the value. Fails when memory is gone or output is closed. */
+cop_status cop_cli_print_json(json_t *value);
+/* Text as a JSON string: bytes that are not UTF-8 become U+FFFD. */
+json_t *cop_cli_json_text(const char *text, size_t bytes);
+
+/* Write to standard output; COP_ERR_IO when it is closed. */
+cop_status cop_cli_write(const char *text, size_t bytes);
+bool cop_cli_progress_wanted(void);  // is standard error a terminal
+/* A progress bar on standard error, drawn at most ten times a second; done >= 1 removes it. */
+void cop_cli_progress(const char *what, double done);
+
+/* Interrupts (Ctrl-C, termination) since cop_cli_catch_interrupts. */
+void cop_cli_catch_interrupts(void);
+bool cop_cli_interrupted(void);
+
+#endif

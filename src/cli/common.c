@@ -1,0 +1,154 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <utf8proc.h>
+
+#include "base/alloc.h"
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "cli/cli.h"
+
+#define MOST_PROMPT ((size_t)256 << 20)
+
+int cop_exit_code(cop_status status) {
+    switch (status) {
+    case COP_OK: return 0;
+    case COP_ERR_ARG: return 2;
+    case COP_ERR_NOT_FOUND: return 3;
+    case COP_ERR_FORMAT: return 4;
+    case COP_ERR_IO: return 5;
+    case COP_ERR_NOMEM: return 6;
+    case COP_ERR_LIMIT: return 7;
+    case COP_ERR_UNSUPPORTED: return 8;
+    case COP_ERR_CANCELLED: return 130;
+    }
+    return 1;
+}
+
+bool cop_cli_progress_wanted(void) { return isatty(STDERR_FILENO); }
+
+void cop_cli_progress(const char *what, double done) {
+    static double last;
+    double now = cop_clock();
+    if (!cop_cli_progress_wanted() || (done < 1 && now - last < 0.1)) return;
+    last = now;
+    if (done >= 1) {
+        fprintf(stderr, "\r\033[K");
+        return;
+    }
+    char bar[31];
+    int full = (int)(done * 30);
+    for (int i = 0; i < 30; i++) bar[i] = i < full ? '#' : '.';
+    bar[30] = 0;
+    fprintf(stderr, "\r%s [%s] %3.0f %%\033[K", what, bar, done * 100);
+    fflush(stderr);
+}
+
+static void packing(void *user, double done) {
+    (void)user;
+    cop_cli_progress("packing weights", done);
+}
+
+cop_status cop_cli_open(cop_engine **out, const cop_model_args *args) {
+    *out = NULL;
+    if (!args->model) return cop_fail(COP_ERR_ARG, "which model? -m NAME, FILE or FOLDER; `coppice models` lists the names");
+    cop_engine_options o = cop_engine_defaults();
+    o.threads = args->threads;
+    o.cpu_level = args->level;
+    o.keep_packed = !args->no_packed;
+    o.progress = packing;
+    cop_status st = cop_engine_open(out, args->model, &o);
+    cop_cli_progress("", 1);
+    return st;
+}
+
+cop_status cop_cli_read_stdin(size_t most, char **text, size_t *bytes) {
+    COP_ARRAY(char) all = {.most = most + 1};
+    cop_status st;
+    for (;;) {
+        st = cop_array_reserve(&all, 4096);
+        if (st) break;
+        ssize_t n = read(STDIN_FILENO, all.v + all.n, 4096 - 1);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) st = cop_fail(COP_ERR_IO, "standard input: %s", strerror(errno));
+        if (n <= 0) break;
+        all.n += (size_t)n;
+    }
+    if (st) {
+        cop_array_fini(&all);
+        return st;
+    }
+    all.v[all.n] = 0;
+    *text = all.v;
+    *bytes = all.n;
+    return COP_OK;
+}
+
+cop_status cop_cli_prompt(const char *text_or_dash, const char *file, char **text, size_t *bytes) {
+    *text = NULL;
+    *bytes = 0;
+    if (text_or_dash && file) return cop_fail(COP_ERR_ARG, "-p and -f exclude each other");
+    if (file) return cop_file_read(file, MOST_PROMPT, text, bytes);
+    if (!text_or_dash) return cop_fail(COP_ERR_ARG, "which prompt? -p TEXT, -f FILE, or -p - for standard input");
+    if (!strcmp(text_or_dash, "-")) return cop_cli_read_stdin(MOST_PROMPT, text, bytes);
+    *bytes = strlen(text_or_dash);
+    *text = cop_text_copy(text_or_dash, *bytes);
+    return *text ? COP_OK : cop_fail(COP_ERR_NOMEM, "prompt: cannot allocate %zu bytes", *bytes);
+}
+
+cop_status cop_cli_write(const char *text, size_t bytes) {
+    if (fwrite(text, 1, bytes, stdout) != bytes || fflush(stdout)) return cop_fail(COP_ERR_IO, "standard output: %s", strerror(errno));
+    return COP_OK;
+}
+
+static int write_piece(const char *text, size_t bytes, void *unused) {
+    (void)unused;
+    return fwrite(text, 1, bytes, stdout) == bytes ? 0 : -1;
+}
+
+cop_status cop_cli_print_json(json_t *value) {
+    if (!value) return cop_fail(COP_ERR_NOMEM, "JSON: cannot allocate");
+    int failed = json_dump_callback(value, write_piece, NULL, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    json_decref(value);
+    if (failed) return cop_fail(COP_ERR_IO, "standard output: %s", strerror(errno));
+    return cop_cli_write("\n", 1);
+}
+
+// utf8proc gives the length of the next character, or an error for bytes that are none.
+json_t *cop_cli_json_text(const char *text, size_t bytes) {
+    json_t *plain = json_stringn(text, bytes);
+    if (plain) return plain;
+    COP_ARRAY(char) clean = {.most = SIZE_MAX / 8};
+    for (size_t i = 0; i < bytes;) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &c);
+        const char *from = n > 0 ? text + i : "\xef\xbf\xbd";
+        size_t m = n > 0 ? (size_t)n : 3;
+        if (cop_array_reserve(&clean, m)) break;
+        memcpy(clean.v + clean.n, from, m);
+        clean.n += m;
+        i += n > 0 ? (size_t)n : 1;
+    }
+    json_t *value = json_stringn(clean.v ? clean.v : "", clean.n);
+    cop_array_fini(&clean);
+    return value;
+}
+
+static volatile sig_atomic_t interrupts;
+
+static void on_signal(int signal_number) {
+    (void)signal_number;
+    if (++interrupts > 1) _exit(130);  // twice: the user means it
+}
+
+void cop_cli_catch_interrupts(void) {
+    struct sigaction action = {.sa_handler = on_signal};
+    interrupts = 0;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool cop_cli_interrupted(void) { return interrupts > 0; }
