@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <immintrin.h>
+#include "kernel/x86/avx512.h"
 
 #define LANES16_LEVEL(name) name##_avx512
 #define LANES16_SUMS 24  // lanes16 that an inner loop may keep in registers
