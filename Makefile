@@ -1,6 +1,6 @@
 # coppice: the whole build. `make help` lists what it can do.
 #
-#   V=release|asan|ubsan|tsan|emu|arm   which build; each has its own folder under build/
+#   V=release|asan|ubsan|tsan|emu|arm|fuzzer   which build; each has its own folder under build/
 #   CC=gcc|clang
 
 CC      ?= gcc
@@ -18,13 +18,14 @@ OPT_release := -O2
 OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan    := -O1 -fsanitize=thread
 OPT_emu     := -O2 -DCOP_EMULATE
+OPT_fuzzer  := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_arm     := -O2
 ARM_CC      := aarch64-linux-gnu-gcc
 ARM_RUN     := qemu-aarch64-static
 
 WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
 CFLAGS := -std=c11 -D_GNU_SOURCE -DCOP_VERSION='"$(VERSION)"' -g $(OPT_$(V)) $(WARN) -fPIC -fvisibility=hidden \
-          -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Iinclude -Isrc -MMD -MP
+          -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Iinclude -Isrc -Itests -MMD -MP
 ifeq ($(V),arm)
 CC      := $(ARM_CC)
 CFLAGS  += -DCOP_MINI_CMOCKA
@@ -65,7 +66,7 @@ CLI     :=
 TESTS   := $(ARM_TESTS)
 endif
 LIB     := $(KERNELS) $(OTHERS)
-SUPPORT := $(wildcard tests/support/*.c)
+SUPPORT := $(if $(filter arm,$(V)),tests/support/weights.c,$(wildcard tests/support/*.c))
 obj      = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 LIB_O   := $(call obj,$(LIB))
 
@@ -102,6 +103,31 @@ test-arm:  ## cross-build the kernels for Arm and run their tests in an emulator
 	  command -v $$tool >/dev/null || { echo "skipped: test-arm: no $$tool"; exit 0; }; done; \
 	$(MAKE) V=arm CC=$(ARM_CC) OUT=build/arm $(ARM_TESTS:tests/%.c=build/arm/tests/%) && \
 	for t in $(ARM_TESTS:tests/%.c=build/arm/tests/%); do echo "$$t"; $(ARM_RUN) $$t || exit 1; done
+
+# A fuzzer is fuzz/NAME.c. With libFuzzer it searches, starting from fuzz/corpus/NAME; what it finds stays
+# in build/fuzzer. With fuzz/replay.c it only runs its corpus, needs no fuzzer, and is part of the tests.
+FUZZERS := $(filter-out replay,$(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c)))
+$(OUT)/fuzz/%: $(OUT)/obj/fuzz/%.o $(OUT)/obj/fuzz/replay.o $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(OUT)/search/%: $(OUT)/obj/fuzz/%.o $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
+	@mkdir -p $(@D)
+	$(CC) -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+FUZZ_END := $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(or $(SECONDS),60))
+.PHONY: fuzz replay torture
+fuzz:  ## search with one fuzzer: F=gguf, for a minute, SECONDS=n or RUNS=n
+	@test -f fuzz/$(F).c || { echo "F=$(F): no fuzz/$(F).c; there are: $(FUZZERS)"; exit 2; }
+	$(MAKE) V=fuzzer CC=clang build/fuzzer/search/$(F)
+	@mkdir -p build/fuzzer/found/$(F) fuzz/corpus/$(F)
+	build/fuzzer/search/$(F) -max_len=4096 -print_final_stats=1 $(FUZZ_END) \
+	  -artifact_prefix=build/fuzzer/found/$(F)- build/fuzzer/found/$(F) fuzz/corpus/$(F)
+replay: $(FUZZERS:%=$(OUT)/fuzz/%)  ## run the corpora of all fuzzers, without a fuzzer
+	@for f in $(FUZZERS); do $(OUT)/fuzz/$$f fuzz/corpus/$$f || exit 1; done
+TORTURES := $(patsubst %.c,build/asan/%,$(wildcard tests/unit/torture_*.c))
+torture:  ## each allocation fails once, under a sanitizer
+	$(MAKE) V=asan $(TORTURES)
+	@for t in $(TORTURES); do $$t || exit 1; done
 
 .PRECIOUS: $(OUT)/obj/%.o
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

@@ -121,6 +121,24 @@ cop_status cop_desc_common(const cop_gguf *file, cop_desc *d) {
     return COP_OK;
 }
 
+cop_status cop_desc_windows(const cop_gguf *file, cop_desc *d, uint32_t period) {
+    char key[128];
+    uint32_t window;
+    cop_gguf_array list = {0};
+    COP_TRY(cop_desc_u32_or(file, "attention.sliding_window", 0, &window));
+    if (window > 1 << 30) return cop_fail(COP_ERR_FORMAT, "sliding window of %u tokens; %s", window, cop_gguf_name(file));
+    cop_desc_key(file, "attention.sliding_window_pattern", key);
+    if (cop_gguf_type_of(file, key) == COP_GGUF_ARRAY) COP_TRY(cop_gguf_get_array(file, key, COP_GGUF_INTS, &list));
+    else COP_TRY(cop_gguf_get_u32_or(file, key, period, &period));
+    if (list.n && list.n != (size_t)d->L)
+        return cop_fail(COP_ERR_FORMAT, "key %s: %zu entries for %d layers; %s", key, list.n, d->L, cop_gguf_name(file));
+    for (int i = 0; i < d->L; i++) {
+        bool windowed = list.n ? cop_gguf_int(&list, (size_t)i) != 0 : !period || (uint32_t)(i + 1) % period;
+        d->layers[i] = (cop_layer_desc){.window = windowed ? (int)window : 0};
+    }
+    return COP_OK;
+}
+
 cop_status cop_desc_check(const cop_desc *d) {
     if (d->order != COP_ORDER_PRE || d->norm != COP_NORM_RMS)
         return cop_fail(COP_ERR_UNSUPPORTED, "family %s: this block order is not there yet", d->family);

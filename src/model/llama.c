@@ -4,11 +4,8 @@
 #include "model/model_private.h"
 
 static cop_status describe(const cop_gguf *file, cop_desc *d) {
-    uint32_t window;
-    COP_TRY(cop_desc_u32_or(file, "attention.sliding_window", 0, &window));
     d->rope[0].half_split = false;
-    for (int i = 0; i < d->L; i++) d->layers[i] = (cop_layer_desc){.window = window > INT32_MAX ? 0 : (int)window};
-    return COP_OK;
+    return cop_desc_windows(file, d, 0);
 }
 
 const cop_family cop_family_llama = {

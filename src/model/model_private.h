@@ -13,6 +13,10 @@ void cop_desc_key(const cop_gguf *file, const char *name, char *key);
 
 /* The fields that most families share (describe.c): shape, norms, rope, one layer description. */
 cop_status cop_desc_common(const cop_gguf *file, cop_desc *desc);
+/* layers[i].window from attention.sliding_window (0 or missing: none) and attention.sliding_window_pattern: a
+ * list with one entry per layer, true where the window is, or a period p, layer i being without when
+ * (i + 1) % p is 0. Without a pattern the period is `period`; 0: every layer has the window. */
+cop_status cop_desc_windows(const cop_gguf *file, cop_desc *desc, uint32_t period);
 /* Sanity of the finished description: ranges, divisibility, what this build computes. */
 cop_status cop_desc_check(const cop_desc *desc);
 
