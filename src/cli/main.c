@@ -6,10 +6,20 @@
 #include "base/nearest.h"
 #include "cli/cli.h"
 
-extern const cop_command cop_command_run;
+extern const cop_command cop_command_run, cop_command_logits, cop_command_tokenize, cop_command_detokenize,
+    cop_command_perplexity, cop_command_info, cop_command_models, cop_command_pull,
+    cop_command_methods;
 
 const cop_command *const cop_commands[] = {
     &cop_command_run,
+    &cop_command_logits,
+    &cop_command_tokenize,
+    &cop_command_detokenize,
+    &cop_command_perplexity,
+    &cop_command_info,
+    &cop_command_models,
+    &cop_command_pull,
+    &cop_command_methods,
     NULL,
 };
 
