@@ -22,12 +22,6 @@
 #define MAX_QUERIES 6  // of a tile
 #define MAX_WIDE 8     // groups or sixteens of a tile
 
-// Queries of the next tile: 6 while many are left, else few tiles of 4, 3, 2, 1.
-static ALWAYS_INLINE int tile_queries(int left) {
-    if (left == 6 || left > 8) return 6;
-    return left == 5 ? 3 : left >= 4 ? 4 : left;
-}
-
 // ---- elements ---------------------------------------------------------------------------------
 
 static ALWAYS_INLINE lanes16 element16(cop_kv_type type, const uint8_t *p) {
@@ -162,7 +156,7 @@ static ALWAYS_INLINE void scores_tile(cop_kv_type type, int n_q, int n_wide, con
             lanes16_store(a->s + (size_t)q * a->s_stride + g * 16, lanes16_mul(by, sum[q][g]));
 }
 
-// n_q is a constant in every call.
+// n_q is a constant in every call, at most 4: more would leave too few registers for the keys.
 static ALWAYS_INLINE void scores_queries(cop_kv_type type, int n_q, score_args a, int n_groups) {
     const size_t group = (size_t)a.head * COP_KV_GROUP * cop_kv_element_bytes(type);
     const size_t scales = (size_t)(a.head / COP_BLOCK) * COP_KV_GROUP * sizeof(float);
@@ -187,13 +181,12 @@ static ALWAYS_INLINE void scores(cop_kv_type type, score_args a, int n_q, int gr
                     cop_kv_key_scale_at(group * COP_KV_GROUP, 0, a.head) * sizeof(float);
     a.keys += cop_kv_key_at(group * COP_KV_GROUP, 0, a.head) * cop_kv_element_bytes(type);
     while (n_q > 0) {
-        const int now = tile_queries(n_q);
+        const int now = n_q == 5 ? 3 : n_q < 4 ? n_q : 4;
         switch (now) {
         case 1: scores_queries(type, 1, a, n_groups); break;
         case 2: scores_queries(type, 2, a, n_groups); break;
         case 3: scores_queries(type, 3, a, n_groups); break;
-        case 4: scores_queries(type, 4, a, n_groups); break;
-        default: scores_queries(type, 6, a, n_groups); break;
+        default: scores_queries(type, 4, a, n_groups); break;
         }
         a.s += (size_t)now * a.s_stride;
         a.q += (size_t)now * a.q_stride;
@@ -278,7 +271,7 @@ static ALWAYS_INLINE void mix(cop_kv_type type, mix_args a, int n_q, int first) 
         a.scales += cop_kv_scales_offset(a.head) + cop_kv_value_scale_at(first, 0, a.head) * sizeof(float);
     a.values += cop_kv_value_at(first, 0, a.head) * cop_kv_element_bytes(type);
     while (n_q > 0) {
-        const int now = tile_queries(n_q);
+        const int now = n_q == 6 || n_q > 8 ? 6 : n_q == 5 ? 3 : n_q < 4 ? n_q : 4;
         switch (now) {
         case 1: mix_queries(type, 1, &a); break;
         case 2: mix_queries(type, 2, &a); break;

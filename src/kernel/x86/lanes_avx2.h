@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define LANES16_LEVEL(name) name##_avx2
-#define LANES16_SUMS 6  // lanes16 that an inner loop may keep in registers
+#define LANES16_SUMS 4  // lanes16 that an inner loop may keep in registers
 
 typedef struct lanes16 {
     __m256 low, high;

@@ -10,7 +10,7 @@
 #include "kernel/x86/avx512.h"
 
 #define LANES16_LEVEL(name) name##_avx512
-#define LANES16_SUMS 24  // lanes16 that an inner loop may keep in registers
+#define LANES16_SUMS 16  // lanes16 that an inner loop may keep in registers
 
 typedef __m512 lanes16;
 
