@@ -22,10 +22,14 @@ typedef struct chat_form {
     cop_span system;  // what stands there when the conversation brings none; .text NULL: nothing
 } chat_form;
 
+// Is `what` next?  Where it has \n, files have either these two letters or a line end.
 static bool take(const char **at, const char *what) {
-    size_t n = strlen(what);
-    if (strncmp(*at, what, n) != 0) return false;
-    *at += n;
+    const char *text = *at;
+    for (; *what; what++, text++) {
+        if (what[0] == '\\' && what[1] == 'n' && *text == '\n') what++;
+        else if (*what != *text) return false;
+    }
+    *at = text;
     return true;
 }
 
@@ -34,11 +38,12 @@ static bool read_chatml(const char *text, chat_form *form) {
     cop_span system = {0};
     if (!take(&text, LOOP)) return false;
     if (take(&text, DEFAULT_BEGIN)) {
-        const char *end = strstr(text, DEFAULT_END);
+        const char *end = strstr(text, "<|im_end|>");
         if (!end) return false;
         system = (cop_span){text, (size_t)(end - text)};
         if (memchr(text, '\\', system.bytes) || memchr(text, '\'', system.bytes)) return false;
-        text = end + strlen(DEFAULT_END);
+        text = end;
+        if (!take(&text, DEFAULT_END)) return false;
     }
     if (!take(&text, TURN) || !take(&text, ANSWER)) return false;
     if (*text == '\n') text++;  // one line end at the end is not part of a template
@@ -47,9 +52,17 @@ static bool read_chatml(const char *text, chat_form *form) {
     return true;
 }
 
+static bool has(const char *text, const char *part) {
+    for (; *text; text++) {
+        const char *at = text;
+        if (take(&at, part)) return true;
+    }
+    return false;
+}
+
 static bool has_all(const char *text, const char *const *parts, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (!strstr(text, parts[i])) return false;
+        if (!has(text, parts[i])) return false;
     return true;
 }
 

@@ -1,0 +1,151 @@
+// Chat formatting against jinja2's rendering of the same templates (tools/chat_golden.py).
+#include <jansson.h>
+#include <string.h>
+
+#include "../support/mini_cmocka.h"
+#include "base/map.h"
+#include "text/chat.h"
+
+#define MOST_TEMPLATES 8
+#define MOST_MESSAGES 16
+
+typedef struct golden {
+    char *text;
+    size_t bytes, at;
+} golden;
+
+static void open_golden(golden *g) {
+    if (cop_file_read("tests/golden/chat.txt", (size_t)1 << 24, &g->text, &g->bytes)) fail_msg("%s", cop_error_text());
+    g->at = 0;
+}
+
+// The next line of JSON, or NULL.
+static json_t *next_line(golden *g) {
+    while (g->at < g->bytes) {
+        const char *line = g->text + g->at, *end = memchr(line, '\n', g->bytes - g->at);
+        size_t n = end ? (size_t)(end - line) : g->bytes - g->at;
+        g->at += n + 1;
+        if (*line == '#') continue;
+        json_t *object = json_loadb(line, n, 0, NULL);
+        assert_non_null(object);
+        return object;
+    }
+    return NULL;
+}
+
+// A tokenizer that has nothing but a template, and the tokens that gemma is known by.
+static cop_tokenizer *with_template(const char *text) {
+    static const cop_span tokens[] = {{"<bos>", 5}, {"<start_of_turn>", 15}, {"<end_of_turn>", 13}};
+    static const int32_t types[] = {COP_TOKEN_CONTROL, COP_TOKEN_CONTROL, COP_TOKEN_CONTROL};
+    static const float scores[3];
+    cop_vocab_source source = {.model = "llama", .n_tokens = 3, .tokens = tokens, .types = types, .scores = scores,
+                               .bos = 0, .eos = -1, .eot = -1, .unk = -1, .pad = -1,
+                               .chat_template = {text, text ? strlen(text) : 0}};
+    cop_tokenizer *tok;
+    if (cop_tokenizer_new(&tok, &source)) fail_msg("%s", cop_error_text());
+    return tok;
+}
+
+static void compare(const cop_tokenizer *tok, const json_t *line) {
+    cop_chat_message messages[MOST_MESSAGES];
+    const json_t *pair, *text = json_object_get(line, "text");
+    cop_char_array got = {0};
+    size_t i, n = json_array_size(json_object_get(line, "messages"));
+    json_array_foreach(json_object_get(line, "messages"), i, pair) {
+        messages[i].role = json_string_value(json_array_get(pair, 0));
+        messages[i].content = json_string_value(json_array_get(pair, 1));
+    }
+    cop_status st = cop_chat_render(tok, messages, n, json_is_true(json_object_get(line, "answer")), &got);
+    const char *name = json_string_value(json_object_get(line, "name"));
+    if (json_is_null(text)) {
+        assert_int_equal(st, COP_ERR_ARG);
+        assert_int_equal(got.n, 0);
+    } else {
+        if (st) fail_msg("%s: '%s': %s", name, json_string_value(text), cop_error_text());
+        if (got.n != json_string_length(text) || memcmp(got.v, json_string_value(text), got.n))
+            fail_msg("%s: '%.*s' instead of '%s'", name, (int)got.n, got.v, json_string_value(text));
+    }
+    cop_array_fini(&got);
+}
+
+static void conversations_render_as_the_template_does(void **state) {
+    (void)state;
+    golden g;
+    json_t *templates[MOST_TEMPLATES], *line;
+    cop_tokenizer *toks[MOST_TEMPLATES];
+    size_t n = 0, n_compared = 0;
+    for (open_golden(&g); (line = next_line(&g)); json_decref(line)) {
+        const char *name = json_string_value(json_object_get(line, "name"));
+        const char *text = json_string_value(json_object_get(line, "template"));
+        if (text) {
+            assert_true(n < MOST_TEMPLATES);
+            toks[n] = with_template(text);
+            templates[n++] = json_incref(line);
+            continue;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (strcmp(name, json_string_value(json_object_get(templates[i], "name"))) != 0) continue;
+            compare(toks[i], line);
+            n_compared++;
+        }
+    }
+    assert_true(n_compared >= 200);
+    for (size_t i = 0; i < n; i++) {
+        cop_tokenizer_free(toks[i]);
+        json_decref(templates[i]);
+    }
+    cop_free(g.text);
+}
+
+static void gemma_without_a_template_is_known_by_its_tokens(void **state) {
+    (void)state;
+    golden g;
+    json_t *line;
+    cop_tokenizer *tok = with_template(NULL);
+    assert_string_equal(cop_chat_format(tok), "gemma");
+    for (open_golden(&g); (line = next_line(&g)); json_decref(line))
+        if (!strcmp(json_string_value(json_object_get(line, "name")), "gemma") && json_object_get(line, "messages"))
+            compare(tok, line);
+    cop_free(g.text);
+    cop_tokenizer_free(tok);
+}
+
+static void an_unknown_template_is_refused(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "", "{{ messages }}", "<|im_start|>",
+        "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>'}}{% endfor %}",
+    };
+    const cop_chat_message message = {"user", "x"};
+    cop_char_array got = {0};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        cop_tokenizer *tok = with_template(texts[i]);
+        assert_null(cop_chat_format(tok));
+        assert_int_equal(cop_chat_render(tok, &message, 1, true, &got), COP_ERR_UNSUPPORTED);
+        cop_tokenizer_free(tok);
+    }
+    cop_array_fini(&got);
+}
+
+static void wrong_messages_are_refused(void **state) {
+    (void)state;
+    cop_tokenizer *tok = with_template(NULL);
+    const cop_chat_message message = {"wizard", "x"};
+    cop_char_array got = {0};
+    assert_int_equal(cop_chat_render(tok, &message, 0, true, &got), COP_ERR_ARG);
+    assert_int_equal(cop_chat_render(tok, &message, 1, true, &got), COP_ERR_ARG);
+    assert_non_null(strstr(cop_error_text(), "wizard"));
+    assert_int_equal(got.n, 0);
+    cop_array_fini(&got);
+    cop_tokenizer_free(tok);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conversations_render_as_the_template_does),
+        cmocka_unit_test(gemma_without_a_template_is_known_by_its_tokens),
+        cmocka_unit_test(an_unknown_template_is_refused),
+        cmocka_unit_test(wrong_messages_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
