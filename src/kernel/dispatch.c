@@ -16,6 +16,9 @@
     static void bind_##level_(cop_kernels *k) {                           \
         k->level = #level_;                                               \
         SET(quantise, cop_quantise_##level_);                             \
+        SET(spin_int, cop_spin_int_##level_);                             \
+        SET(spin_float, cop_spin_float_##level_);                         \
+        SET(stream, cop_stream_##level_);                                 \
         SET(product[COP_F32], cop_product_f32_##level_);                  \
         SET(product[COP_F16], cop_product_f16_##level_);                  \
         SET(product[COP_BF16], cop_product_bf16_##level_);                \

@@ -205,6 +205,16 @@ typedef void cop_scores_fn(float *s, size_t s_stride, const float *q, size_t q_s
 typedef void cop_mix_fn(float *acc, size_t acc_stride, const float *p, size_t p_stride, int n_q,
                         const uint8_t *values, int first, int n_tokens, int head);
 
+// ---------------------------------------------------------------------------------------------
+// What the machine can do (benches only)
+// ---------------------------------------------------------------------------------------------
+
+/* n rounds of independent multiply-adds in registers, of the level's best integer (8-bit) or float32
+ * kind. Returns the operations done, a multiply and an add counting as two. */
+typedef double cop_spin_fn(int64_t n);
+/* Read p[0 … bytes) once, in order, bytes a multiple of 512; returns a sum that keeps the reads alive. */
+typedef uint64_t cop_stream_fn(const uint8_t *p, size_t bytes);
+
 typedef struct cop_kernels {
     const char *level;  // "scalar", "avx2", "avx512", "neon"
     cop_quantise_fn *quantise;
@@ -221,6 +231,8 @@ typedef struct cop_kernels {
     cop_kv_store_fn *store_key[COP_N_KV_TYPES], *store_value[COP_N_KV_TYPES];
     cop_scores_fn *scores[COP_N_KV_TYPES];
     cop_mix_fn *mix[COP_N_KV_TYPES];
+    cop_spin_fn *spin_int, *spin_float;
+    cop_stream_fn *stream;
 } cop_kernels;
 
 /* The table for these features (COP_CPU_*): scalar first, then climb. */

@@ -12,6 +12,8 @@
     COP_DECLARE cop_mix_fn cop_mix_##type##_##level;
 
 #define COP_DECLARE_LEVEL(level)                                                                  \
+    COP_DECLARE cop_spin_fn cop_spin_int_##level, cop_spin_float_##level;                         \
+    COP_DECLARE cop_stream_fn cop_stream_##level;                                                 \
     COP_DECLARE cop_quantise_fn cop_quantise_##level;                                             \
     COP_DECLARE cop_product_fn cop_product_f32_##level, cop_product_f16_##level, cop_product_bf16_##level; \
     COP_DECLARE cop_product_fn cop_product_q4_0_##level, cop_product_q4_1_##level, cop_product_q5_0_##level; \
