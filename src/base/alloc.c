@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
+#define PAGE ((size_t)64 << 10)  // a multiple of the page size of every system
 
 static atomic_long n_allocs, n_breaches, fail_countdown;
 static atomic_bool forbidden, did_fail;
@@ -55,7 +56,7 @@ char *cop_text_copy(const char *text, size_t n) {
 // mmap has no alignment argument: take one huge page more and give the ends back.
 void *cop_pages_alloc(size_t bytes) {
     if (!admit() || !bytes || bytes > SIZE_MAX - 2 * HUGE_PAGE) return NULL;
-    size_t rounded = (bytes + 4095) & ~(size_t)4095, span = rounded + HUGE_PAGE;
+    size_t rounded = (bytes + PAGE - 1) & ~(PAGE - 1), span = rounded + HUGE_PAGE;
     char *raw = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED) return NULL;
     char *p = (char *)(((uintptr_t)raw + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
@@ -66,7 +67,7 @@ void *cop_pages_alloc(size_t bytes) {
 }
 
 void cop_pages_free(void *p, size_t bytes) {
-    if (p) munmap(p, (bytes + 4095) & ~(size_t)4095);
+    if (p) munmap(p, (bytes + PAGE - 1) & ~(PAGE - 1));
 }
 
 void cop_alloc_fail_at(long n) {

@@ -14,7 +14,7 @@
 
 /* Append one element.  A cop_status; on failure the array is unchanged. */
 #define cop_array_push(a, value) \
-    (cop_array_reserve((a), 1) ? cop_array_grow_status() : ((a)->v[(a)->n++] = (value), COP_OK))
+    (cop_array_reserve((a), 1) ? cop_array_grow_status() : ((a)->v[(a)->n] = (value), (a)->n++, COP_OK))
 
 #define cop_array_fini(a) (cop_free((a)->v), (a)->v = NULL, (a)->n = (a)->cap = 0)
 

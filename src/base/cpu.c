@@ -29,7 +29,10 @@ unsigned cop_cpu_features(void) {
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 
-unsigned cop_cpu_features(void) { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? COP_CPU_NEON : 0; }
+unsigned cop_cpu_features(void) {
+    const unsigned long needed = HWCAP_ASIMDDP | HWCAP_ASIMDHP;
+    return (getauxval(AT_HWCAP) & needed) == needed ? COP_CPU_NEON : 0;
+}
 #else
 unsigned cop_cpu_features(void) { return 0; }
 #endif

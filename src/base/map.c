@@ -11,7 +11,7 @@
 
 // Opens a regular file for reading; everything else is refused by name.
 static cop_status open_regular(const char *path, int *fd, struct stat *info) {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe without a writer would wait for one
     if (*fd < 0)
         return cop_fail(errno == ENOENT ? COP_ERR_NOT_FOUND : COP_ERR_IO, "%s: %s", path, strerror(errno));
     if (fstat(*fd, info)) {

@@ -1,6 +1,6 @@
 // Range reductions and series are the textbook ones: log by atanh series on [sqrt(1/2), sqrt(2)],
 // exp by Taylor after reduction by ln 2 in two parts, sin and cos by Taylor on |r| <= pi/4 after a
-// three-part reduction by pi/2.  Compiled without contraction: products and sums round one by one.
+// four-part reduction by pi/2.  Compiled without contraction: products and sums round one by one.
 #include "base/maths.h"
 
 #include <math.h>
@@ -40,13 +40,13 @@ double cop_exp(double x) {
     return sum * from_bits((uint64_t)((int64_t)n + 1023) << 52);
 }
 
-// pi/2 in three parts of 33 bits and a rest: n times a part is exact for |n| < 2^20.
-static const double half_pi_1 = 0x1.921fb54400000p+0, half_pi_2 = 0x1.0b4611a600000p-34, half_pi_3 = 0x1.3198a2e037073p-69;
+// pi/2 in three parts of 23 bits and a rest: n times a part is exact for |n| < 2^30.
+static const double half_pi[4] = {0x1.921fb4p+0, 0x1.4442dp-24, 0x1.84698p-48, 0x1.3198a2e037073p-69};
 
 static double reduce(double x, int *quadrant) {
     double n = nearbyint(x * 0.6366197723675814);
     *quadrant = (int)((int64_t)n & 3);
-    return ((x - n * half_pi_1) - n * half_pi_2) - n * half_pi_3;
+    return (((x - n * half_pi[0]) - n * half_pi[1]) - n * half_pi[2]) - n * half_pi[3];
 }
 
 static double sin_small(double r) {

@@ -9,6 +9,6 @@ double cop_log(double x);   // x > 0, normal; returns -inf at 0
 double cop_exp(double x);   // |x| < 700; saturates to 0 and inf beyond
 double cop_sin(double x);   // |x| < 1e9
 double cop_cos(double x);   // |x| < 1e9
-double cop_pow(double base, double y);  // base > 0: exp(y log base), relative error below 1e-13
+double cop_pow(double base, double y);  // base > 0: exp(y log base), relative error below 1e-13 while |y log base| < 100
 
 #endif
