@@ -43,7 +43,7 @@ ARCH := $(if $(filter arm,$(V)),aarch64,$(shell uname -m))
 AVX2_FLAGS   := -mavx2 -mfma -mf16c
 AVX512_FLAGS := $(AVX2_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 ifeq ($(V),emu)
-AVX512_FLAGS := $(AVX2_FLAGS)
+AVX512_FLAGS := $(AVX2_FLAGS) -Wno-psabi
 endif
 NEON_FLAGS   := -march=armv8.2-a+dotprod+fp16
 
@@ -58,6 +58,10 @@ OTHERS  := $(wildcard $(addsuffix /*.c,$(addprefix src/,base format text cache m
              control guide engine search train surgery recipe)))
 CLI     := $(wildcard src/cli/*.c src/serve/*.c)
 TESTS   := $(wildcard tests/unit/*.c tests/kernel/*.c tests/property/*.c tests/golden/*.c)
+# What is fuzzed computes nothing, and kernels take minutes to build under a sanitizer.
+ifeq ($(V),fuzzer)
+KERNELS :=
+endif
 # The Arm build is what needs no library but the C library.
 ARM_TESTS := $(wildcard tests/kernel/*.c tests/unit/maths.c tests/unit/noise.c)
 ifeq ($(V),arm)
@@ -128,6 +132,24 @@ TORTURES := $(patsubst %.c,build/asan/%,$(wildcard tests/unit/torture_*.c))
 torture:  ## each allocation fails once, under a sanitizer
 	$(MAKE) V=asan $(TORTURES)
 	@for t in $(TORTURES); do $$t || exit 1; done
+
+.PHONY: lint fmt install uninstall
+lint:  ## floors, banned calls, lengths, names, headers, links
+	CC=$(CC) tools/lint
+fmt:  ## clang-format of the lines that differ from the last commit
+	git clang-format --extensions c,h HEAD
+D := $(DESTDIR)$(PREFIX)
+install: all  ## into PREFIX (/usr/local): command, library, header, pkg-config file
+	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include
+	install $(OUT)/coppice $(D)/bin
+	install -m 644 include/coppice.h $(D)/include
+	install -m 644 $(OUT)/libcoppice.a $(D)/lib
+	install -m 644 $(OUT)/libcoppice.so $(D)/lib/libcoppice.so.$(VERSION)
+	ln -sf libcoppice.so.$(VERSION) $(D)/lib/libcoppice.so.0
+	ln -sf libcoppice.so.0 $(D)/lib/libcoppice.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' coppice.pc.in >$(D)/lib/pkgconfig/coppice.pc
+uninstall:  ## what install put there
+	rm -f $(D)/bin/coppice $(D)/include/coppice.h $(D)/lib/libcoppice.* $(D)/lib/pkgconfig/coppice.pc
 
 .PRECIOUS: $(OUT)/obj/%.o
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

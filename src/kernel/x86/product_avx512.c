@@ -9,15 +9,6 @@
 #include "kernel/kernel_private.h"
 #include "kernel/x86/avx512.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#define ROLLED _Pragma("clang loop unroll(disable)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#define ROLLED _Pragma("GCC unroll 1")
-#endif
-
 #define PREFETCH_BYTES 3072  // how far ahead of the block in work; the next tile follows in memory
 
 // Scales of 16 rows: d and m as the contract's w_d and w_m, s the two integer scales of Q6_K.
@@ -27,12 +18,12 @@ typedef struct scales {
 
 // ---- geometry, constants once the type is known -----------------------------------------------
 
-INLINE int blocks_per_super(cop_dtype type) {
+COP_INLINE int blocks_per_super(cop_dtype type) {
     return type == COP_Q4_K || type == COP_Q5_K || type == COP_Q6_K ? 8 : 1;
 }
 
 // Bytes of the codes of one block; the scales stand behind the codes of the whole super-block.
-INLINE int code_bytes(cop_dtype type) {
+COP_INLINE int code_bytes(cop_dtype type) {
     switch (type) {
     case COP_Q8_0: return 512;
     case COP_Q5_0:
@@ -43,7 +34,7 @@ INLINE int code_bytes(cop_dtype type) {
     }
 }
 
-INLINE int super_bytes(cop_dtype type) {
+COP_INLINE int super_bytes(cop_dtype type) {
     switch (type) {
     case COP_Q4_1:
     case COP_Q5_1: return code_bytes(type) + 64;
@@ -54,17 +45,17 @@ INLINE int super_bytes(cop_dtype type) {
     }
 }
 
-INLINE bool has_minimum(cop_dtype type) {
+COP_INLINE bool has_minimum(cop_dtype type) {
     return type == COP_Q4_1 || type == COP_Q5_1 || type == COP_Q4_K || type == COP_Q5_K;
 }
 
 // ---- reading weights ----------------------------------------------------------------------------
 
-INLINE __m512 load_halves(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p)); }
-INLINE __m512 load_unsigned(const uint8_t *p) {
+COP_INLINE __m512 load_halves(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p)); }
+COP_INLINE __m512 load_unsigned(const uint8_t *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)));
 }
-INLINE __m512 load_signed(const uint8_t *p) {
+COP_INLINE __m512 load_signed(const uint8_t *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
 }
 
@@ -75,14 +66,14 @@ INLINE __m512 load_signed(const uint8_t *p) {
                               mask, w, 0xea)
 
 // Eight vectors of unsigned bytes: the codes of one block (of Q8_0: plus 128).
-INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
+COP_INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
     if (type == COP_Q8_0) {
         const __m512i flip = _mm512_set1_epi8((char)0x80);
-        UNROLL for (int j = 0; j < 8; j++) w[j] = _mm512_xor_si512(_mm512_loadu_si512(at + 64 * j), flip);
+        COP_UNROLL for (int j = 0; j < 8; j++) w[j] = _mm512_xor_si512(_mm512_loadu_si512(at + 64 * j), flip);
         return;
     }
     const __m512i low = _mm512_set1_epi8(15);
-    UNROLL for (int j = 0; j < 4; j++) {
+    COP_UNROLL for (int j = 0; j < 4; j++) {
         const __m512i v = _mm512_loadu_si512(at + 64 * j);
         w[j] = _mm512_and_si512(v, low);
         w[j + 4] = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
@@ -100,7 +91,7 @@ INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
     }
     if (type == COP_Q6_K) {
         const __m512i mask = _mm512_set1_epi8(0x30);
-        UNROLL for (int i = 0; i < 2; i++) {
+        COP_UNROLL for (int i = 0; i < 2; i++) {
             const __m512i pairs = _mm512_loadu_si512(at + 256 + 64 * i);
             w[i] = SET_BITS(w[i], pairs, 4, mask);
             w[i + 2] = SET_BITS(w[i + 2], pairs, 2, mask);
@@ -111,7 +102,7 @@ INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
 }
 
 // What a super-block's scales have in common: D and DM of the K types, else d and m themselves.
-INLINE scales super_scales(cop_dtype type, const uint8_t *super) {
+COP_INLINE scales super_scales(cop_dtype type, const uint8_t *super) {
     const uint8_t *at = super + super_bytes(type) - (has_minimum(type) ? 64 : 32);
     scales s = {.d = load_halves(at)};
     if (has_minimum(type)) s.m = load_halves(at + 32);
@@ -119,11 +110,11 @@ INLINE scales super_scales(cop_dtype type, const uint8_t *super) {
     return s;
 }
 
-INLINE scales block_scales(cop_dtype type, const uint8_t *super, int b, scales common) {
+COP_INLINE scales block_scales(cop_dtype type, const uint8_t *super, int b, scales common) {
     const uint8_t *at = super + blocks_per_super(type) * code_bytes(type);
     scales s = common;
     if (type == COP_Q6_K) {
-        UNROLL for (int i = 0; i < 2; i++) s.s[i] = load_signed(at + 32 * b + 16 * i);
+        COP_UNROLL for (int i = 0; i < 2; i++) s.s[i] = load_signed(at + 32 * b + 16 * i);
     } else if (type == COP_Q4_K || type == COP_Q5_K) {
         s.d = _mm512_mul_ps(common.d, load_unsigned(at + 16 * b));
         const __m512 minimum = _mm512_mul_ps(common.m, load_unsigned(at + 128 + 16 * b));
@@ -134,20 +125,20 @@ INLINE scales block_scales(cop_dtype type, const uint8_t *super, int b, scales c
 
 // ---- the loop -------------------------------------------------------------------------------------
 
-INLINE __m512i dword(const int8_t *q) {
+COP_INLINE __m512i dword(const int8_t *q) {
     int32_t x;
     memcpy(&x, q, sizeof x);
     return _mm512_set1_epi32(x);
 }
 
 // sum + the products of vectors first … first + n - 1.
-INLINE __m512i dot(__m512i sum, const __m512i w[8], const int8_t *q, int first, int n) {
-    UNROLL for (int j = first; j < first + n; j++) sum = _mm512_dpbusd_epi32(sum, w[j], dword(q + 4 * j));
+COP_INLINE __m512i dot(__m512i sum, const __m512i w[8], const int8_t *q, int first, int n) {
+    COP_UNROLL for (int j = first; j < first + n; j++) sum = _mm512_dpbusd_epi32(sum, w[j], dword(q + 4 * j));
     return sum;
 }
 
 // The contract's t of one column, as floats (it is exact).
-INLINE __m512 block_sum(cop_dtype type, const __m512i w[8], const scales *s, const cop_act *act) {
+COP_INLINE __m512 block_sum(cop_dtype type, const __m512i w[8], const scales *s, const cop_act *act) {
     const __m512i zero = _mm512_setzero_si512();
     if (type == COP_Q6_K) {
         const __m512i first = _mm512_slli_epi32(_mm512_set1_epi32(act->n[0] - act->n[1]), 5);
@@ -164,7 +155,7 @@ INLINE __m512 block_sum(cop_dtype type, const __m512i w[8], const scales *s, con
     return _mm512_cvtepi32_ps(dot(start, w, act->q, 0, 8));
 }
 
-INLINE __m512 add_block(__m512 acc, cop_dtype type, const __m512i w[8], const scales *s, const cop_act *act) {
+COP_INLINE __m512 add_block(__m512 acc, cop_dtype type, const __m512i w[8], const scales *s, const cop_act *act) {
     const __m512 u = _mm512_mul_ps(block_sum(type, w, s, act), s->d);
     acc = _mm512_fmadd_ps(u, _mm512_set1_ps(act->d), acc);
     if (type == COP_Q4_K) return _mm512_fnmadd_ps(s->m, _mm512_set1_ps(act->ds), acc);  // m is kept unnegated
@@ -172,32 +163,32 @@ INLINE __m512 add_block(__m512 acc, cop_dtype type, const __m512i w[8], const sc
     return acc;
 }
 
-INLINE void prefetch(const uint8_t *at, int bytes) {
-    UNROLL for (int i = 0; i < bytes; i += 64) _mm_prefetch((const char *)at + PREFETCH_BYTES + i, _MM_HINT_T0);
+COP_INLINE void prefetch(const uint8_t *at, int bytes) {
+    COP_UNROLL for (int i = 0; i < bytes; i += 64) _mm_prefetch((const char *)at + PREFETCH_BYTES + i, _MM_HINT_T0);
 }
 
 // n columns of one pass: n and the type are constants here, everything is unrolled for them.
-INLINE void pass(float *y, size_t y_stride, const uint8_t *w, int cols, const cop_act *x, cop_dtype type, const int n) {
+COP_INLINE void pass(float *y, size_t y_stride, const uint8_t *w, int cols, const cop_act *x, cop_dtype type, const int n) {
     const int n_sub = blocks_per_super(type), n_super = cols / COP_BLOCK / n_sub;
     __m512 acc[COP_MAX_COLUMNS];
-    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    ROLLED for (int i = 0; i < n_super; i++, w += super_bytes(type)) {
+    COP_UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    COP_ROLLED for (int i = 0; i < n_super; i++, w += super_bytes(type)) {
         const scales common = super_scales(type, w);
-        ROLLED for (int b = 0; b < n_sub; b++, x += n) {
+        COP_ROLLED for (int b = 0; b < n_sub; b++, x += n) {
             __m512i codes[8];
             prefetch(w + b * (super_bytes(type) / n_sub), super_bytes(type) / n_sub);
             unpack(codes, type, w + b * code_bytes(type));
             const scales s = block_scales(type, w, b, common);
-            UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], type, codes, &s, x + c);
+            COP_UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], type, codes, &s, x + c);
         }
     }
-    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(y + (size_t)c * y_stride, acc[c]);
+    COP_UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(y + (size_t)c * y_stride, acc[c]);
 }
 
 #define PASS(n_) \
     case n_: pass(y, y_stride, w, cols, x, type, n_); break
 
-INLINE void product(float *y, size_t y_stride, const uint8_t *w, int cols, const cop_act *x, int n, cop_dtype type) {
+COP_INLINE void product(float *y, size_t y_stride, const uint8_t *w, int cols, const cop_act *x, int n, cop_dtype type) {
     for (int first = 0; first < n; first += COP_MAX_COLUMNS) {
         const int width = n - first < COP_MAX_COLUMNS ? n - first : COP_MAX_COLUMNS;
         switch (width) {

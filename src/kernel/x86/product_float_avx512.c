@@ -5,20 +5,13 @@
 #include "kernel/kernel_private.h"
 #include "kernel/x86/avx512.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 #define COLUMNS 8             // two sums for each fit the registers
 #define PREFETCH_BYTES 2048
 
 // Bytes of two columns of a tile.
-INLINE int pair_bytes(cop_dtype type) { return type == COP_F32 ? 128 : 64; }
+COP_INLINE int pair_bytes(cop_dtype type) { return type == COP_F32 ? 128 : 64; }
 
-INLINE void load_pair(__m512 *even, __m512 *odd, cop_dtype type, const uint8_t *w) {
+COP_INLINE void load_pair(__m512 *even, __m512 *odd, cop_dtype type, const uint8_t *w) {
     if (type == COP_F32) {
         *even = _mm512_loadu_ps(w);
         *odd = _mm512_loadu_ps(w + 64);
@@ -32,28 +25,28 @@ INLINE void load_pair(__m512 *even, __m512 *odd, cop_dtype type, const uint8_t *
     }
 }
 
-INLINE void pass(float *y, size_t y_stride, const uint8_t *w, int cols, const float *x, size_t x_stride,
+COP_INLINE void pass(float *y, size_t y_stride, const uint8_t *w, int cols, const float *x, size_t x_stride,
                  cop_dtype type, const int n) {
     __m512 even[COLUMNS], odd[COLUMNS];
-    UNROLL for (int c = 0; c < n; c++) even[c] = odd[c] = _mm512_setzero_ps();
+    COP_UNROLL for (int c = 0; c < n; c++) even[c] = odd[c] = _mm512_setzero_ps();
     for (int k = 0; k < cols; k += 2, w += pair_bytes(type)) {
         __m512 w_even, w_odd;
         load_pair(&w_even, &w_odd, type, w);
-        UNROLL for (int i = 0; i < pair_bytes(type); i += 64)
+        COP_UNROLL for (int i = 0; i < pair_bytes(type); i += 64)
             _mm_prefetch((const char *)w + PREFETCH_BYTES + i, _MM_HINT_T0);
-        UNROLL for (int c = 0; c < n; c++) {
+        COP_UNROLL for (int c = 0; c < n; c++) {
             const float *at = x + (size_t)c * x_stride + (size_t)k;
             even[c] = _mm512_fmadd_ps(w_even, _mm512_set1_ps(at[0]), even[c]);
             odd[c] = _mm512_fmadd_ps(w_odd, _mm512_set1_ps(at[1]), odd[c]);
         }
     }
-    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(y + (size_t)c * y_stride, _mm512_add_ps(even[c], odd[c]));
+    COP_UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(y + (size_t)c * y_stride, _mm512_add_ps(even[c], odd[c]));
 }
 
 #define PASS(n_) \
     case n_: pass(y, y_stride, w, cols, x, x_stride, type, n_); break
 
-INLINE void product(float *y, size_t y_stride, const uint8_t *w, int cols, const float *x, size_t x_stride, int n,
+COP_INLINE void product(float *y, size_t y_stride, const uint8_t *w, int cols, const float *x, size_t x_stride, int n,
                     cop_dtype type) {
     for (int first = 0; first < n; first += COLUMNS, x += COLUMNS * x_stride, y += COLUMNS * y_stride) {
         switch (n - first < COLUMNS ? n - first : COLUMNS) {
