@@ -22,6 +22,16 @@
 #define MAX_QUERIES 6  // of a tile
 #define MAX_WIDE 8     // groups or sixteens of a tile
 
+// What comes from memory is asked for early: the begin of each stream together, then a constant
+// distance before the use. (The hardware's own prefetching stops at 4 KB, the size of few groups.)
+#define AHEAD 1024       // bytes, of a group of keys
+#define AHEAD_TOKENS 16  // values
+#define LINE 64
+
+static ALWAYS_INLINE void prefetch(const uint8_t *p, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += LINE) __builtin_prefetch(p + i);
+}
+
 // ---- elements ---------------------------------------------------------------------------------
 
 static ALWAYS_INLINE lanes16 element16(cop_kv_type type, const uint8_t *p) {
@@ -142,6 +152,7 @@ static ALWAYS_INLINE void scores_tile(cop_kv_type type, int n_q, int n_wide, con
             lanes16 key[MAX_WIDE];
             UNROLLED for (int g = 0; g < n_wide; g++) {
                 key[g] = element16(type, keys + (size_t)g * group);
+                __builtin_prefetch(keys + (size_t)g * group + AHEAD);
                 if (type == COP_KV_Q8_0) key[g] = lanes16_mul(key[g], scale[g]);
             }
             UNROLLED for (int q = 0; q < n_q; q++) {
@@ -180,6 +191,9 @@ static ALWAYS_INLINE void scores(cop_kv_type type, score_args a, int n_q, int gr
         a.scales += cop_kv_scales_offset(a.head) +
                     cop_kv_key_scale_at(group * COP_KV_GROUP, 0, a.head) * sizeof(float);
     a.keys += cop_kv_key_at(group * COP_KV_GROUP, 0, a.head) * cop_kv_element_bytes(type);
+    const size_t group_bytes = (size_t)a.head * COP_KV_GROUP * cop_kv_element_bytes(type);
+    for (int g = 0; g < n_groups; g++)
+        prefetch(a.keys + (size_t)g * group_bytes, group_bytes < AHEAD ? group_bytes : AHEAD);
     while (n_q > 0) {
         const int now = n_q == 5 ? 3 : n_q < 4 ? n_q : 4;
         switch (now) {
@@ -204,6 +218,7 @@ typedef struct mix_args {
     const uint8_t *values;  // of the first token
     const uint8_t *scales;  // of the first token, Q8_0 only
     int n_tokens, head;
+    bool from_memory;  // this tile is the first to touch the values
 } mix_args;
 
 // n_q queries and n_wide sixteens of the values from element d; both constants in every call.
@@ -217,7 +232,9 @@ static ALWAYS_INLINE void mix_tile(cop_kv_type type, int n_q, int n_wide, const 
 
     const uint8_t *values = a->values + (size_t)d * bytes, *scales = a->scales;
     const float *p = a->p;
+    const int n_ahead = a->from_memory ? a->n_tokens - AHEAD_TOKENS : 0;
     for (int j = 0; j < a->n_tokens; j++, values += row, scales += scale_row, p++) {
+        if (j < n_ahead) prefetch(a->values + (size_t)(j + AHEAD_TOKENS) * row, row);
         lanes16 value[MAX_WIDE];
         UNROLLED for (int i = 0; i < n_wide; i++) {
             value[i] = element16(type, values + (size_t)i * 16 * bytes);
@@ -253,15 +270,15 @@ static ALWAYS_INLINE void mix_end(cop_kv_type type, int n_q, const mix_args *a, 
 }
 
 // n_q is a constant in every call.
-static ALWAYS_INLINE void mix_queries(cop_kv_type type, int n_q, const mix_args *a) {
+static ALWAYS_INLINE void mix_queries(cop_kv_type type, int n_q, mix_args *a) {
     int d = 0;
     if (LANES16_SUMS >= 8 * n_q)
-        for (; d + 128 <= a->head; d += 128) mix_tile(type, n_q, 8, a, d);
+        for (; d + 128 <= a->head; d += 128, a->from_memory = false) mix_tile(type, n_q, 8, a, d);
     if (LANES16_SUMS >= 4 * n_q)
-        for (; d + 64 <= a->head; d += 64) mix_tile(type, n_q, 4, a, d);
+        for (; d + 64 <= a->head; d += 64, a->from_memory = false) mix_tile(type, n_q, 4, a, d);
     if (LANES16_SUMS >= 2 * n_q)
-        for (; d + 32 <= a->head; d += 32) mix_tile(type, n_q, 2, a, d);
-    for (; d + 16 <= a->head; d += 16) mix_tile(type, n_q, 1, a, d);
+        for (; d + 32 <= a->head; d += 32, a->from_memory = false) mix_tile(type, n_q, 2, a, d);
+    for (; d + 16 <= a->head; d += 16, a->from_memory = false) mix_tile(type, n_q, 1, a, d);
     if (type != COP_KV_Q8_0 && d < a->head) mix_end(type, n_q, a, d);
 }
 
@@ -270,6 +287,8 @@ static ALWAYS_INLINE void mix(cop_kv_type type, mix_args a, int n_q, int first) 
     if (type == COP_KV_Q8_0)
         a.scales += cop_kv_scales_offset(a.head) + cop_kv_value_scale_at(first, 0, a.head) * sizeof(float);
     a.values += cop_kv_value_at(first, 0, a.head) * cop_kv_element_bytes(type);
+    prefetch(a.values, (size_t)(a.n_tokens < AHEAD_TOKENS ? a.n_tokens : AHEAD_TOKENS) * (size_t)a.head *
+                           cop_kv_element_bytes(type));
     while (n_q > 0) {
         const int now = n_q == 6 || n_q > 8 ? 6 : n_q == 5 ? 3 : n_q < 4 ? n_q : 4;
         switch (now) {
@@ -292,7 +311,7 @@ static ALWAYS_INLINE void mix(cop_kv_type type, mix_args a, int n_q, int first) 
     }                                                                                                               \
     void LANES16_LEVEL(cop_mix_##name)(float *acc, size_t acc_stride, const float *p, size_t p_stride, int n_q,     \
                                        const uint8_t *values, int first, int n_tokens, int head) {                  \
-        mix(type, (mix_args){acc, acc_stride, p, p_stride, values, NULL, n_tokens, head}, n_q, first);              \
+        mix(type, (mix_args){acc, acc_stride, p, p_stride, values, NULL, n_tokens, head, true}, n_q, first);              \
     }
 DEFINE_ATTENTION(f32, COP_KV_F32)
 DEFINE_ATTENTION(f16, COP_KV_F16)
