@@ -3,7 +3,9 @@
 #   V=release|asan|ubsan|tsan|emu|arm|fuzzer   which build; each has its own folder under build/
 #   CC=gcc|clang
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 V       ?= release
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
@@ -111,10 +113,10 @@ test-arm:  ## cross-build the kernels for Arm and run their tests in an emulator
 # A fuzzer is fuzz/NAME.c. With libFuzzer it searches, starting from fuzz/corpus/NAME; what it finds stays
 # in build/fuzzer. With fuzz/replay.c it only runs its corpus, needs no fuzzer, and is part of the tests.
 FUZZERS := $(filter-out replay,$(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c)))
-$(OUT)/fuzz/%: $(OUT)/obj/fuzz/%.o $(OUT)/obj/fuzz/replay.o $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
+$(OUT)/fuzz/%: $(OUT)/obj/fuzz/%.o $(OUT)/obj/fuzz/replay.o $(OUT)/libcoppice.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(OUT)/search/%: $(OUT)/obj/fuzz/%.o $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
+$(OUT)/search/%: $(OUT)/obj/fuzz/%.o $(OUT)/libcoppice.a
 	@mkdir -p $(@D)
 	$(CC) -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
 

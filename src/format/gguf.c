@@ -49,7 +49,6 @@ static cop_status read_file(cop_gguf *g) {
     if (!c.failed) COP_TRY(check_version(g->version));
     uint64_t n_tensors = cop_cursor_u64(&c), n_keys = cop_cursor_u64(&c);
     if (c.failed) return cop_fail(COP_ERR_FORMAT, "header: %zu bytes, need %d", g->map.bytes, COP_GGUF_HEADER_BYTES);
-    COP_TRY(cop_gguf_check_count(&c, "tensors", n_tensors, COP_GGUF_LEAST_TENSOR, COP_GGUF_MOST_TENSORS));
     COP_TRY(cop_gguf_check_count(&c, "keys", n_keys, COP_GGUF_LEAST_KEY, COP_GGUF_MOST_KEYS));
     COP_TRY(cop_gguf_read_keys(g, &c, n_keys));
     COP_TRY(read_alignment(g));

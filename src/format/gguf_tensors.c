@@ -10,12 +10,11 @@
 typedef unsigned long long ull;
 
 // Types of the format's list that have no entry in base/dtype, so that they can be refused by name.
+// All but the last were withdrawn from the format.
 static const char *unsized_name(uint32_t type) {
     static const struct { uint32_t id; const char *name; } list[] = {
-        {4, "Q4_2, withdrawn"}, {5, "Q4_3, withdrawn"}, {16, "IQ2_XXS"}, {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"},
-        {21, "IQ3_S"}, {22, "IQ2_S"}, {29, "IQ1_M"}, {31, "Q4_0_4_4, withdrawn"}, {32, "Q4_0_4_8, withdrawn"},
-        {33, "Q4_0_8_8, withdrawn"}, {36, "IQ4_NL_4_4, withdrawn"}, {37, "IQ4_NL_4_8, withdrawn"},
-        {38, "IQ4_NL_8_8, withdrawn"}, {41, "Q1_0"}, {42, "Q2_0"},
+        {4, "Q4_2"},         {5, "Q4_3"},         {31, "Q4_0_4_4"},    {32, "Q4_0_4_8"}, {33, "Q4_0_8_8"},
+        {36, "IQ4_NL_4_4"},  {37, "IQ4_NL_4_8"},  {38, "IQ4_NL_8_8"},  {42, "Q2_0"},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         if (list[i].id == type) return list[i].name;

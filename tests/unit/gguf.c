@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../support/gguf_raw.h"
@@ -361,6 +362,50 @@ static void a_file_is_saved_whole_or_not_at_all(void **state) {
     assert_int_equal(rmdir(folder), 0);  // no temporary file is left
 }
 
+static void a_save_that_fails_leaves_nothing_behind(void **state) {
+    (void)state;
+    char folder[] = "/tmp/coppice-gguf-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/m.gguf", folder);
+    assert_int_equal(mkdir(path, 0700), 0);  // in the way of the rename
+    cop_gguf_writer *w = writer(0);
+    assert_int_equal(cop_gguf_writer_save(w, path), COP_ERR_IO);
+    assert_non_null(strstr(cop_error_text(), "cannot rename"));
+    cop_gguf_writer_free(w);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+// Whether this process has the file mapped; false where the system cannot tell.
+static bool is_mapped(const char *path) {
+    char line[4096];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps)) found |= strstr(line, path) != NULL;
+    if (maps) fclose(maps);
+    return found;
+}
+
+static void closing_gives_the_mapping_back(void **state) {
+    (void)state;
+    char path[] = "/tmp/coppice-gguf-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    cop_gguf *g;
+    assert_int_equal(cop_gguf_open(&g, path), COP_ERR_FORMAT);  // empty
+    cop_gguf_writer *w = writer(0);
+    assert_int_equal(cop_gguf_writer_save(w, path), COP_OK);
+    cop_gguf_writer_free(w);
+    assert_int_equal(cop_gguf_open(&g, path), COP_OK);
+    cop_gguf_close(g);
+    assert_false(is_mapped(path));
+    assert_int_equal(truncate(path, 20), 0);
+    assert_int_equal(cop_gguf_open(&g, path), COP_ERR_FORMAT);
+    assert_false(is_mapped(path));
+    unlink(path);
+}
+
 static void the_writer_refuses_what_the_reader_would(void **state) {
     (void)state;
     static const float w4[4];
@@ -461,6 +506,8 @@ int main(void) {
         cmocka_unit_test(version_2_reads_as_version_3),
         cmocka_unit_test(a_large_vocabulary_costs_a_handful_of_allocations),
         cmocka_unit_test(a_file_is_saved_whole_or_not_at_all),
+        cmocka_unit_test(a_save_that_fails_leaves_nothing_behind),
+        cmocka_unit_test(closing_gives_the_mapping_back),
         cmocka_unit_test(the_writer_refuses_what_the_reader_would),
         cmocka_unit_test(a_file_that_is_not_there_is_named),
         cmocka_unit_test(real_models_open),

@@ -144,9 +144,12 @@ static void a_tensor_type_that_cannot_be_sized_is_refused_by_name(void **state) 
     (void)state;
     const uint64_t dims[] = {256};
     static const struct { uint32_t id; cop_status status; const char *part; } table[] = {
-        {4, COP_ERR_UNSUPPORTED, "tensor t: type 4 (Q4_2"},    {16, COP_ERR_UNSUPPORTED, "tensor t: type 16 (IQ2_XXS)"},
-        {29, COP_ERR_UNSUPPORTED, "tensor t: type 29 (IQ1_M)"}, {43, COP_ERR_FORMAT, "tensor t: type 43 is unknown"},
-        {255, COP_ERR_FORMAT, "type 255 is unknown"},          {1u << 31, COP_ERR_FORMAT, "type 2147483648 is unknown"},
+        {4, COP_ERR_UNSUPPORTED, "tensor t: type 4 (Q4_2)"},
+        {31, COP_ERR_UNSUPPORTED, "tensor t: type 31 (Q4_0_4_4)"},
+        {38, COP_ERR_UNSUPPORTED, "tensor t: type 38 (IQ4_NL_8_8)"},
+        {43, COP_ERR_FORMAT, "tensor t: type 43 is unknown"},
+        {255, COP_ERR_FORMAT, "type 255 is unknown"},
+        {1u << 31, COP_ERR_FORMAT, "type 2147483648 is unknown"},
         {UINT32_MAX, COP_ERR_FORMAT, "type 4294967295 is unknown"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

@@ -1,6 +1,7 @@
 // Files that lie to the GGUF reader about sizes: one test, or a few, for each class of weakness on
 // record for readers of model files.  Every input ends at a page without access, so reading too far
 // is seen.  Types and names: gguf_confusion.c; damaged files: gguf_damaged.c.
+#include <stdio.h>
 #include <string.h>
 
 #include "../support/gguf_raw.h"
@@ -267,6 +268,13 @@ static void tensors_that_share_bytes_are_refused(void **state) {
     assert_refused(&f, COP_ERR_FORMAT, "overlap");
     two_tensors(64, 4, 64, 4);  // the same place
     assert_refused(&f, COP_ERR_FORMAT, "overlap");
+    const uint64_t n[] = {33, 8};  // by one byte
+    raw_header(&f, 2, 0);
+    raw_tensor(&f, "one", 1, &n[0], 24, 0);  // I8
+    raw_tensor(&f, "two", 1, &n[1], 24, 32);
+    raw_pad(&f, 32);
+    raw_fill(&f, 1, 64);
+    assert_refused(&f, COP_ERR_FORMAT, "tensors one and two overlap: 33 bytes, the second begins 32 after the first");
 }
 
 // ---- alignment, zero, division --------------------------------------------------------------
@@ -319,13 +327,15 @@ static void a_rank_outside_1_to_4_is_refused(void **state) {
     static const uint32_t wrong[] = {0, 5, 8};
     for (size_t i = 0; i < 3; i++) {
         tensor_with(wrong[i], dims, COP_F32, 0, 64);
-        assert_refused(&f, COP_ERR_FORMAT, "dimensions, need 1 to 4");
+        char part[64];
+        snprintf(part, sizeof part, "tensor t: %u dimensions, need 1 to 4", wrong[i]);
+        assert_refused(&f, COP_ERR_FORMAT, part);
     }
     static const uint32_t absurd[] = {1u << 31, UINT32_MAX};
     for (size_t i = 0; i < 2; i++) {
         tensor_with(1, dims, COP_F32, 0, 64);
         memcpy(f.v + 24 + 8 + 1, &absurd[i], 4);
-        assert_refused(&f, COP_ERR_FORMAT, "dimensions, need 1 to 4");
+        assert_refused(&f, COP_ERR_FORMAT, "tensor t: ");
     }
 }
 
