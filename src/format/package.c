@@ -38,7 +38,8 @@ static bool ends_with(const char *text, const char *ending) {
 static member_kind classify(const char *name) {
     if (ends_with(name, ".gguf")) return GGUF;
     const char *file = strrchr(name, '/');
-    if (!file || file - name < 4 || memcmp(file - 4, "data", 4) || (file - name > 4 && file[-5] != '/')) return NOT_DATA;
+    if (!file || file - name < 4 || memcmp(file - 4, "data", 4) || (file - name > 4 && file[-5] != '/'))
+        return NOT_DATA;
     if (ends_with(name, ".bin")) return BIN;
     const char *part = strstr(file, ".part");
     if (!part || !part[5]) return NOT_DATA;
@@ -160,7 +161,8 @@ cop_status cop_package_read(const char *path, uint64_t most, cop_package_sink *s
 
 cop_status cop_package_read(const char *path, uint64_t most, cop_package_sink *sink, void *user) {
     (void)most, (void)sink, (void)user;
-    return cop_fail(COP_ERR_UNSUPPORTED, "%s: this build has no libarchive; install libarchive-dev and build again", path);
+    return cop_fail(COP_ERR_UNSUPPORTED, "%s: this build has no libarchive; install libarchive-dev and build again",
+                    path);
 }
 
 #endif

@@ -41,10 +41,8 @@ const cop_named_model *cop_registry_find(const char *name) {
 }
 
 void cop_registry_package(const cop_named_model *model, int i, char *out, size_t size) {
-    if (model->n_packages == 1)
-        snprintf(out, size, "%s", model->package);
-    else
-        snprintf(out, size, "%s%d", model->package, i + 1);
+    if (model->n_packages == 1) snprintf(out, size, "%s", model->package);
+    else snprintf(out, size, "%s%d", model->package, i + 1);
 }
 
 static cop_status join(char out[COP_PATH_MAX], const char *folder, const char *rest) {
@@ -83,8 +81,7 @@ static cop_status find_only_model(char out[COP_PATH_MAX], const char *folder) {
         int n = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (n < 0 || n >= COP_PATH_MAX)
             st = cop_fail(COP_ERR_LIMIT, "%s: path of %d bytes, at most %d", folder, n, COP_PATH_MAX - 1);
-        else if (is_file(path) && !n_found++)
-            memcpy(out, path, (size_t)n + 1);
+        else if (is_file(path) && !n_found++) memcpy(out, path, (size_t)n + 1);
     }
     closedir(dir);
     if (!st && n_found != 1)
@@ -118,7 +115,8 @@ cop_status cop_model_locate(char out[COP_PATH_MAX], const char *name_or_path) {
         COP_TRY(join(out, folder, file));
         if (is_file(out)) return COP_OK;
         out[0] = 0;
-        return cop_fail(COP_ERR_NOT_FOUND, "%s: not in %s; get it with: coppice pull %s", model->name, folder, model->name);
+        return cop_fail(COP_ERR_NOT_FOUND, "%s: not in %s; get it with: coppice pull %s", model->name, folder,
+                        model->name);
     }
     struct stat info;
     if (stat(name_or_path, &info)) return fail_unknown(name_or_path);

@@ -11,7 +11,8 @@ cop_status cop_sha256_init(cop_sha256 *hash) {
 }
 
 cop_status cop_sha256_update(cop_sha256 *hash, const void *data, size_t n) {
-    if (EVP_DigestUpdate(hash->state, data, n) != 1) return cop_fail(COP_ERR_IO, "sha256: libcrypto failed on %zu bytes", n);
+    if (EVP_DigestUpdate(hash->state, data, n) != 1)
+        return cop_fail(COP_ERR_IO, "sha256: libcrypto failed on %zu bytes", n);
     return COP_OK;
 }
 

@@ -9,7 +9,9 @@
 // FIPS 180-4 example values.
 static void known_hashes_come_out(void **state) {
     (void)state;
-    static const struct { const char *text, *hex; } cases[] = {
+    static const struct {
+        const char *text, *hex;
+    } cases[] = {
         {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
         {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
         {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
