@@ -64,13 +64,12 @@ static cop_status propose(cop_merge_work *w, int32_t left, cop_pair_fn *pair, co
     return heap_push(w, (uint64_t)rank << 32 | (uint32_t)left);
 }
 
-// The right symbol joins the left; bytes 0 marks it as gone.
+// The right symbol joins the left and, without a neighbour, never merges again.
 static void join(cop_merge_work *w, int32_t left, int32_t id) {
     cop_symbol *s = w->symbols.v, *l = &s[left], *r = &s[l->next];
     l->bytes += r->bytes;
     l->id = id;
     l->next = r->next;
-    r->bytes = 0;
     r->next = -1;
     if (l->next >= 0) s[l->next].prev = left;
 }
@@ -81,7 +80,7 @@ cop_status cop_merge_run(cop_merge_work *w, cop_pair_fn *pair, const void *arg) 
         uint64_t key = heap_pop(w);
         int32_t left = (int32_t)(uint32_t)key, id;
         uint32_t rank;
-        if (!w->symbols.v[left].bytes || !ask(w, left, pair, arg, &rank, &id) || rank != key >> 32) continue;
+        if (!ask(w, left, pair, arg, &rank, &id) || rank != key >> 32) continue;
         join(w, left, id);
         COP_TRY(propose(w, w->symbols.v[left].prev, pair, arg));
         COP_TRY(propose(w, left, pair, arg));

@@ -138,6 +138,16 @@ static void merges_go_by_rank_then_from_the_left(void **state) {
     cop_tokenizer_free(tok);
 }
 
+static void the_first_of_equal_merges_counts(void **state) {
+    (void)state;
+    vocabulary_gpt2(&v);
+    v.merges[v.source.n_merges++] = v.merges[0];  // "t h" again, after "h e"
+    cop_tokenizer *tok;
+    assert_int_equal(cop_tokenizer_new(&tok, &v.source), COP_OK);
+    ASSERT_IDS(tok, "the", false, "the");
+    cop_tokenizer_free(tok);
+}
+
 static void qwen2_text_is_composed_first(void **state) {
     (void)state;
     cop_tokenizer *tok = make(vocabulary_gpt2);
@@ -212,6 +222,23 @@ static void pieces_join_by_score(void **state) {
     cop_tokenizer_free(tok);
 }
 
+static void positive_scores_go_before_negative_ones(void **state) {
+    (void)state;
+    vocabulary_llama(&v);
+    v.scores[vocabulary_id(&v, "th")] = 2;
+    v.scores[vocabulary_id(&v, "he")] = 1;
+    cop_tokenizer *tok;
+    assert_int_equal(cop_tokenizer_new(&tok, &v.source), COP_OK);
+    ASSERT_IDS(tok, "athe", false, "\u2581", "a", "th", "e");
+    cop_tokenizer_free(tok);
+    vocabulary_llama(&v);
+    v.scores[vocabulary_id(&v, "th")] = -0.5f;
+    v.scores[vocabulary_id(&v, "he")] = 1;
+    assert_int_equal(cop_tokenizer_new(&tok, &v.source), COP_OK);
+    ASSERT_IDS(tok, "athe", false, "\u2581", "a", "t", "he");
+    cop_tokenizer_free(tok);
+}
+
 static void the_space_before_a_text_comes_and_goes(void **state) {
     (void)state;
     cop_tokenizer *tok = make(vocabulary_llama);
@@ -225,6 +252,9 @@ static void the_space_before_a_text_comes_and_goes(void **state) {
     assert_memory_equal(cop_detok_push(&d, the, &n), " the", 4);
     cop_detok_start(&d, tok, false, false, false);
     assert_memory_equal(cop_detok_push(&d, the, &n), " the", 4);
+    cop_detok_start(&d, tok, true, false, false);
+    assert_memory_equal(cop_detok_push(&d, vocabulary_id(&v, "<0x20>"), &n), " ", 1);
+    assert_int_equal(n, 1);  // a byte is text, not the space that encoding put there
     cop_tokenizer_free(tok);
     vocabulary_llama(&v);
     v.source.add_space_prefix = false;
@@ -357,6 +387,19 @@ static void a_stream_equals_the_whole_wherever_it_is_cut(void **state) {
     }
 }
 
+static void a_byte_that_begins_nothing_is_not_held_back(void **state) {
+    (void)state;
+    cop_tokenizer *tok = make(vocabulary_gpt2);
+    cop_detok d;
+    size_t n;
+    cop_detok_start(&d, tok, true, false, false);
+    assert_int_equal((cop_detok_push(&d, 0xFF, &n), n), 1);
+    assert_int_equal((cop_detok_push(&d, 0x80, &n), n), 1);
+    assert_int_equal((cop_detok_push(&d, 0xC3, &n), n), 0);
+    assert_int_equal((cop_detok_push(&d, 0xA9, &n), n), 2);
+    cop_tokenizer_free(tok);
+}
+
 static void control_tokens_show_only_when_asked_for(void **state) {
     (void)state;
     cop_tokenizer *tok = make(vocabulary_gpt2);
@@ -450,15 +493,18 @@ int main(void) {
         cmocka_unit_test(scores_must_be_there_and_be_numbers),
         cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(merges_go_by_rank_then_from_the_left),
+        cmocka_unit_test(the_first_of_equal_merges_counts),
         cmocka_unit_test(qwen2_text_is_composed_first),
         cmocka_unit_test(control_tokens_are_found_only_when_asked_for),
         cmocka_unit_test(user_tokens_are_always_found_the_longest_first),
         cmocka_unit_test(a_byte_without_a_token_is_left_out_before_merging),
         cmocka_unit_test(bos_and_eos_are_put_where_the_vocabulary_asks),
         cmocka_unit_test(pieces_join_by_score),
+        cmocka_unit_test(positive_scores_go_before_negative_ones),
         cmocka_unit_test(the_space_before_a_text_comes_and_goes),
         cmocka_unit_test(hostile_texts_come_back),
         cmocka_unit_test(a_stream_equals_the_whole_wherever_it_is_cut),
+        cmocka_unit_test(a_byte_that_begins_nothing_is_not_held_back),
         cmocka_unit_test(control_tokens_show_only_when_asked_for),
         cmocka_unit_test(merging_asks_a_fixed_number_of_times_per_symbol),
         cmocka_unit_test(a_megabyte_of_anything_is_tokenised),
