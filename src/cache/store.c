@@ -1,5 +1,5 @@
 // Saving and loading a sequence. Layout, little endian: "COPKVSEQ", u32 version, layers, kv heads,
-// head, element type, tokens, u64 checksum (XXH64 of what follows), then whole pages.
+// head, element type, tokens, u64 checksum (XXH64 of all but itself), then whole pages.
 #include <string.h>
 #include <xxhash.h>
 
@@ -12,6 +12,12 @@ typedef struct header {
 } header;
 
 static int used_pages(const cop_seq *seq) { return (seq->n_tokens + COP_PAGE - 1) / COP_PAGE; }
+
+// Of the header with its checksum as 0, then of the body.
+static uint64_t checksum(header h, const uint8_t *body, size_t bytes) {
+    h.checksum = 0;
+    return XXH64(body, bytes, XXH64(&h, sizeof h, 0));
+}
 
 size_t cop_seq_save_bytes(const cop_seq *seq) {
     return sizeof(header) + (size_t)used_pages(seq) * seq->cache->page_bytes;
@@ -30,7 +36,7 @@ void cop_seq_save(const cop_seq *seq, uint8_t *out) {
     uint8_t *body = out + sizeof h;
     for (int i = 0; i < used_pages(seq); i++)
         memcpy(body + (size_t)i * seq->cache->page_bytes, cop_cache_page(seq->cache, seq->pages[i]), seq->cache->page_bytes);
-    h.checksum = XXH64(body, cop_seq_save_bytes(seq) - sizeof h, 0);
+    h.checksum = checksum(h, body, cop_seq_save_bytes(seq) - sizeof h);
     memcpy(out, &h, sizeof h);
 }
 
@@ -50,7 +56,7 @@ cop_status cop_seq_load(cop_seq *seq, const uint8_t *data, size_t bytes) {
         return cop_fail(COP_ERR_FORMAT, "saved cache: %zu bytes for %u tokens, need %zu", bytes, h.n_tokens,
                         sizeof h + n_pages * page_bytes);
     const uint8_t *body = data + sizeof h;
-    if (XXH64(body, bytes - sizeof h, 0) != h.checksum) return cop_fail(COP_ERR_FORMAT, "saved cache: checksum does not match");
+    if (checksum(h, body, bytes - sizeof h) != h.checksum) return cop_fail(COP_ERR_FORMAT, "saved cache: checksum does not match");
     cop_seq_truncate(seq, 0);
     COP_TRY(cop_seq_reserve(seq, (int)h.n_tokens));
     for (size_t i = 0; i < n_pages; i++) memcpy(cop_cache_page(seq->cache, seq->pages[i]), body + i * page_bytes, page_bytes);
