@@ -8,6 +8,9 @@
 
 #define MOST_TEMPLATES 8
 #define MOST_MESSAGES 16
+#define PLAIN_CHATML                                                                                              \
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' "  \
+    "+ '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
 typedef struct golden {
     char *text;
@@ -115,7 +118,11 @@ static void an_unknown_template_is_refused(void **state) {
     static const char *const texts[] = {
         "", "{{ messages }}", "<|im_start|>",
         "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>'}}{% endfor %}",
+        PLAIN_CHATML "{{ 'and more' }}",
     };
+    cop_tokenizer *known = with_template(PLAIN_CHATML);
+    assert_string_equal(cop_chat_format(known), "chatml");
+    cop_tokenizer_free(known);
     const cop_chat_message message = {"user", "x"};
     cop_char_array got = {0};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

@@ -7,6 +7,7 @@
 #include "../support/vocabularies.h"
 #include "base/clock.h"
 #include "base/map.h"
+#include "base/threads.h"
 #include "text/text_private.h"
 #include "text/utf8.h"
 
@@ -474,6 +475,43 @@ static void a_megabyte_of_anything_is_tokenised(void **state) {
     cop_free(text);
 }
 
+typedef struct shared {
+    const cop_tokenizer *tok;
+    cop_token_array want, got[4];
+} shared;
+
+static const char shared_text[] = "the  \u4e00 e\u0301 <tool>12aaaaaaaa \xFF";
+
+static cop_status encode_often(void *arg, int worker) {
+    shared *s = arg;
+    for (int i = 0; i < 50; i++) {
+        s->got[worker].n = 0;
+        COP_TRY(cop_tokenizer_encode(s->tok, shared_text, sizeof shared_text - 1, true, true, &s->got[worker]));
+    }
+    return COP_OK;
+}
+
+static void threads_may_share_a_tokenizer(void **state) {
+    (void)state;
+    void (*const fills[])(vocabulary *) = {vocabulary_gpt2, vocabulary_llama};
+    cop_pool *pool;
+    assert_int_equal(cop_pool_new(&pool, 4), COP_OK);
+    for (int kind = 0; kind < 2; kind++) {
+        cop_tokenizer *tok = make(fills[kind]);
+        shared s = {.tok = tok};
+        assert_int_equal(cop_tokenizer_encode(tok, shared_text, sizeof shared_text - 1, true, true, &s.want), COP_OK);
+        assert_int_equal(cop_pool_run(pool, encode_often, &s), COP_OK);
+        for (int w = 0; w < 4; w++) {
+            assert_int_equal(s.got[w].n, s.want.n);
+            assert_memory_equal(s.got[w].v, s.want.v, s.want.n * sizeof *s.want.v);
+            cop_array_fini(&s.got[w]);
+        }
+        cop_array_fini(&s.want);
+        cop_tokenizer_free(tok);
+    }
+    cop_pool_free(pool);
+}
+
 static void a_limit_on_tokens_is_kept(void **state) {
     (void)state;
     cop_tokenizer *tok = make(vocabulary_gpt2);
@@ -508,6 +546,7 @@ int main(void) {
         cmocka_unit_test(control_tokens_show_only_when_asked_for),
         cmocka_unit_test(merging_asks_a_fixed_number_of_times_per_symbol),
         cmocka_unit_test(a_megabyte_of_anything_is_tokenised),
+        cmocka_unit_test(threads_may_share_a_tokenizer),
         cmocka_unit_test(a_limit_on_tokens_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
