@@ -1,6 +1,7 @@
-// Workers wait on a job number, then on a phase number: both are plain words that are spun on for a
-// while and then slept on (futex), because a pure spin loses whole time slices when other processes
-// run on the same cores (performance.md section 4, point 7).
+// Workers wait on a job number, then on a phase number: both are plain words that are spun on for a while and
+// then slept on (futex), because a pure spin loses whole time slices when other processes run on the same
+// cores (docs/speed-log.md). A phase is over when as many items are finished as it has; the counters carry
+// the phase's number in their upper bits, so that a worker that is behind cannot touch a later phase.
 #include "base/threads.h"
 
 #include <errno.h>
@@ -13,7 +14,11 @@
 
 #include "base/alloc.h"
 
-#define SPINS 3000  // about 20 µs: measured as the knee between wake-up cost and stolen time slices
+#define SPINS 1000           // some 20 µs: more than a wake-up costs, less than a time slice
+#define COUNT_BITS 40        // items of a phase; the phase's number is above them
+#define COUNT_MASK (((uint64_t)1 << COUNT_BITS) - 1)
+#define PHASE_MASK (UINT64_MAX >> COUNT_BITS)
+#define GATE_CLOSED (1 << 30)
 
 struct cop_lock {
     pthread_mutex_t mutex;
@@ -23,20 +28,29 @@ struct cop_pool {
     int n;
     cop_job_fn *fn;
     void *arg;
+    uint64_t first_phase;               // of the running job
     pthread_mutex_t run_lock;
-    _Alignas(64) atomic_uint job;       // number of the current job; workers start when it changes
-    _Alignas(64) atomic_int running;    // workers that have not yet returned from the job
-    atomic_uint done;                   // changes when the last worker returned
-    _Alignas(64) atomic_int arrived;
-    _Alignas(64) atomic_uint phase;
-    _Alignas(64) atomic_llong next;     // range counter
+    _Alignas(64) atomic_uint job;       // number of the current job; workers look at the gate when it changes
+    _Alignas(64) atomic_int gate;       // workers inside the job, or'ed with GATE_CLOSED when none may enter
+    atomic_uint left;                   // changes when a worker leaves a closed gate
+    _Alignas(64) atomic_uint phase;     // number of the current phase
+    _Alignas(64) atomic_ullong next;    // phase, first item that nobody has taken
+    _Alignas(64) atomic_ullong finished;  // phase, number of items done
+    atomic_ullong claim;                // phase that no worker has claimed the end of
     atomic_int sleepers;
-    bool stop;
+    atomic_bool stop;
     cop_error_record *errors;           // [n], one per worker
     cop_status *results;                // [n]
     pthread_t *threads;                 // [n], entry 0 unused
     struct worker { cop_pool *pool; int index; } *workers;
 };
+
+// Where the calling worker is in the job.
+typedef struct place {
+    uint64_t phase;
+    int64_t n, done;  // items of the phase, as far as this worker knows, and how many of them it took
+} place;
+static _Thread_local place here;
 
 static void pause_cpu(void) {
 #if defined(__x86_64__)
@@ -68,19 +82,38 @@ static void change(cop_pool *pool, atomic_uint *word) {
     if (atomic_load(&pool->sleepers)) futex_wake_all(word);
 }
 
+static uint64_t tagged(uint64_t phase) { return (phase & PHASE_MASK) << COUNT_BITS; }
+static bool is_of(uint64_t counter, uint64_t phase) { return counter >> COUNT_BITS == (phase & PHASE_MASK); }
+
 static void run_worker(cop_pool *pool, int index) {
+    here = (place){.phase = pool->first_phase};
     pool->results[index] = pool->fn(pool->arg, index);
     if (pool->results[index]) cop_error_get(&pool->errors[index]);
-    if (atomic_fetch_sub(&pool->running, 1) == 1) change(pool, &pool->done);
+    cop_pool_barrier(pool, NULL, NULL);  // what it took last counts as done
+}
+
+static bool enter(cop_pool *pool) {
+    int gate = atomic_load(&pool->gate);
+    while (!(gate & GATE_CLOSED))
+        if (atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) return true;
+    return false;
+}
+
+static void leave(cop_pool *pool) {
+    if (atomic_fetch_sub(&pool->gate, 1) == (GATE_CLOSED | 1)) change(pool, &pool->left);
 }
 
 static void *worker_main(void *p) {
     struct worker *w = p;
     cop_pool *pool = w->pool;
-    for (unsigned seen = 0;; seen++) {
+    for (unsigned seen = 0;;) {
         wait_change(pool, &pool->job, seen);
-        if (pool->stop) return NULL;
+        if (atomic_load(&pool->stop)) return NULL;
+        seen = atomic_load(&pool->job);
+        if (!enter(pool)) continue;
+        seen = atomic_load(&pool->job);  // the one that was entered: it does not end before this worker leaves
         run_worker(pool, w->index);
+        leave(pool);
     }
 }
 
@@ -106,6 +139,7 @@ cop_status cop_pool_new(cop_pool **out, int n_threads) {
     pool->threads = cop_alloc_array(n, sizeof *pool->threads);
     pool->workers = cop_alloc_array(n, sizeof *pool->workers);
     pool->n = 1;
+    atomic_store(&pool->gate, GATE_CLOSED);
     cop_status st = COP_OK;
     if (!pool->errors || !pool->results || !pool->threads || !pool->workers)
         st = cop_fail(COP_ERR_NOMEM, "threads: cannot allocate");
@@ -125,7 +159,7 @@ cop_status cop_pool_new(cop_pool **out, int n_threads) {
 
 void cop_pool_free(cop_pool *pool) {
     if (!pool) return;
-    pool->stop = true;
+    atomic_store(&pool->stop, true);
     if (pool->n > 1) change(pool, &pool->job);
     for (int i = 1; i < pool->n; i++) pthread_join(pool->threads[i], NULL);
     pthread_mutex_destroy(&pool->run_lock);
@@ -142,12 +176,17 @@ cop_status cop_pool_run(cop_pool *pool, cop_job_fn *fn, void *arg) {
     pthread_mutex_lock(&pool->run_lock);
     pool->fn = fn;
     pool->arg = arg;
-    atomic_store(&pool->next, 0);
-    atomic_store(&pool->running, pool->n);
-    unsigned done = atomic_load(&pool->done);
+    pool->first_phase = atomic_load(&pool->phase);
+    for (int i = 0; i < pool->n; i++) pool->results[i] = COP_OK;
+    atomic_store(&pool->gate, 0);
     if (pool->n > 1) change(pool, &pool->job);
     run_worker(pool, 0);
-    wait_change(pool, &pool->done, done);
+    atomic_fetch_or(&pool->gate, GATE_CLOSED);
+    for (;;) {
+        unsigned left = atomic_load(&pool->left);
+        if (atomic_load(&pool->gate) == GATE_CLOSED) break;
+        wait_change(pool, &pool->left, left);
+    }
     cop_status st = COP_OK;
     for (int i = 0; i < pool->n && !st; i++) {
         st = pool->results[i];
@@ -157,24 +196,37 @@ cop_status cop_pool_run(cop_pool *pool, cop_job_fn *fn, void *arg) {
     return st;
 }
 
+// One worker ends the phase: the first that finds all items done and claims it.
+static void try_end(cop_pool *pool, void (*serial)(void *arg), void *arg) {
+    uint64_t mine = here.phase, next = (here.phase + 1) & UINT32_MAX;
+    if (!atomic_compare_exchange_strong(&pool->claim, &(unsigned long long){mine}, next)) return;
+    if (serial) serial(arg);
+    atomic_store(&pool->finished, tagged(next));
+    atomic_store(&pool->next, tagged(next));
+    change(pool, &pool->phase);
+}
+
 void cop_pool_barrier(cop_pool *pool, void (*serial)(void *arg), void *arg) {
-    unsigned phase = atomic_load_explicit(&pool->phase, memory_order_acquire);
-    if (atomic_fetch_add(&pool->arrived, 1) == pool->n - 1) {
-        atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-        if (serial) serial(arg);
-        if (pool->n > 1) change(pool, &pool->phase);
-    } else {
-        wait_change(pool, &pool->phase, phase);
-    }
+    // Only a phase that is not over can hold items of this worker, so adding to `finished` is safe.
+    uint64_t finished = here.done ? atomic_fetch_add(&pool->finished, (uint64_t)here.done) + (uint64_t)here.done
+                                  : atomic_load(&pool->finished);
+    if (is_of(finished, here.phase) && (int64_t)(finished & COUNT_MASK) == here.n) try_end(pool, serial, arg);
+    wait_change(pool, &pool->phase, (unsigned)here.phase);
+    here = (place){.phase = (here.phase + 1) & UINT32_MAX};
 }
 
 bool cop_pool_take(cop_pool *pool, int64_t n, int64_t grain, int64_t *begin, int64_t *end) {
-    int64_t at = atomic_fetch_add_explicit(&pool->next, grain, memory_order_relaxed);
-    if (at >= n) return false;
-    *begin = at;
-    *end = at + grain < n ? at + grain : n;
-    return true;
+    here.n = n;
+    unsigned long long next = atomic_load_explicit(&pool->next, memory_order_relaxed);
+    for (;;) {
+        int64_t at = (int64_t)(next & COUNT_MASK), most = n - at < grain ? n - at : grain;
+        if (!is_of(next, here.phase) || most <= 0) return false;
+        if (!atomic_compare_exchange_weak(&pool->next, &next, next + (uint64_t)most)) continue;
+        *begin = at;
+        *end = at + most;
+        here.done += most;
+        return true;
+    }
 }
 
 cop_status cop_lock_new(cop_lock **out) {

@@ -1,8 +1,9 @@
-// One pool of workers, one barrier, dynamic ranges.  Locks live here.
+// One pool of workers, phases, dynamic ranges.  Locks live here.
 //
-// A forward is one job: every worker runs the same function from top to bottom and meets the others
-// at barriers, so a forward costs one wake-up and some six barriers a layer.  Between them work is
-// taken in ranges from a shared counter: what is computed never depends on who computes it.
+// A forward is one job: every worker runs the same function from top to bottom. Between two barriers lies
+// a phase, whose items are taken in ranges from a shared counter: what is computed never depends on who
+// computes it. A barrier waits for the phase's items, not for the workers: one that the system has put
+// aside holds nobody up unless it holds items, and skips what was done without it when it comes back.
 #ifndef COP_BASE_THREADS_H
 #define COP_BASE_THREADS_H
 
@@ -21,19 +22,23 @@ void cop_pool_free(cop_pool *pool);  // accepts NULL
 int cop_pool_threads(const cop_pool *pool);
 int cop_threads_usable(void);  // cores this process may run on
 
-/* Run fn(arg, worker) on every worker, the caller being worker 0, and return when all have returned.
+/* Run fn(arg, worker) on the workers, the caller being worker 0, and return when all items are done and all
+ * workers that began have returned. A worker that comes late may not run it at all: what has to be done
+ * must be taken with cop_pool_take, or done by worker 0.
  * The first failure, in worker order, becomes the caller's failure.  One job at a time: callers from
  * several threads queue.  Allocates nothing. */
 typedef cop_status cop_job_fn(void *arg, int worker);
 cop_status cop_pool_run(cop_pool *pool, cop_job_fn *fn, void *arg);
 
-/* Inside a job: wait for all workers.  The last to arrive first runs serial(arg), if given: a small
- * piece of work that needs everything before it and is needed by everyone after it. Every worker has
- * to pass the same barriers in the same order.  Spins briefly, then sleeps. Also resets the range. */
+/* Inside a job: end the phase. Returns when its items are done and serial(arg), if given, has run once: a
+ * small piece of work that needs everything before it and is needed by everyone after it, done by the
+ * worker that finds the items done. Every worker passes the same barriers in the same order.  Spins
+ * briefly, then sleeps. */
 void cop_pool_barrier(cop_pool *pool, void (*serial)(void *arg), void *arg);
 
-/* Inside a job: take the next [*begin, *end) of at most `grain` items of 0 … n-1; false when none is
- * left.  The counter starts at 0 with the job and after every barrier. */
+/* Inside a job: take the next [*begin, *end) of at most `grain` of the phase's items 0 … n-1; false when none
+ * is left. All workers give the same n in one phase, and have done what they took when they next call
+ * cop_pool_barrier or return. */
 bool cop_pool_take(cop_pool *pool, int64_t n, int64_t grain, int64_t *begin, int64_t *end);
 
 /* A plain lock for the few places that need one: engine/scheduler, serve/queue, the model table. */
