@@ -219,7 +219,8 @@ bool cop_pool_take(cop_pool *pool, int64_t n, int64_t grain, int64_t *begin, int
     here.n = n;
     unsigned long long next = atomic_load_explicit(&pool->next, memory_order_relaxed);
     for (;;) {
-        int64_t at = (int64_t)(next & COUNT_MASK), most = n - at < grain ? n - at : grain;
+        int64_t at = (int64_t)(next & COUNT_MASK), most = (n - at) / (pool->n + 1);
+        if (most < grain) most = n - at < grain ? n - at : grain;
         if (!is_of(next, here.phase) || most <= 0) return false;
         if (!atomic_compare_exchange_weak(&pool->next, &next, next + (uint64_t)most)) continue;
         *begin = at;

@@ -36,8 +36,8 @@ cop_status cop_pool_run(cop_pool *pool, cop_job_fn *fn, void *arg);
  * briefly, then sleeps. */
 void cop_pool_barrier(cop_pool *pool, void (*serial)(void *arg), void *arg);
 
-/* Inside a job: take the next [*begin, *end) of at most `grain` of the phase's items 0 … n-1; false when none
- * is left. All workers give the same n in one phase, and have done what they took when they next call
+/* Inside a job: take the next [*begin, *end) of the phase's items 0 … n-1; false when none is left. At first a
+ * good part of the worker's share, then less and less, down to `grain` items at once. All workers give the same n in one phase, and have done what they took when they next call
  * cop_pool_barrier or return. */
 bool cop_pool_take(cop_pool *pool, int64_t n, int64_t grain, int64_t *begin, int64_t *end);
 

@@ -101,7 +101,8 @@ static void row_stage(row_work *w) {
     }
     int64_t begin, end;
     cop_pool_barrier(pool, NULL, NULL);
-    while (cop_pool_take(pool, w->f->n_rows, 1, &begin, &end)) do_row(w, (int)begin);
+    while (cop_pool_take(pool, w->f->n_rows, 1, &begin, &end))
+        for (int64_t row = begin; row < end; row++) do_row(w, (int)row);
     cop_pool_barrier(pool, NULL, NULL);
 }
 

@@ -59,7 +59,8 @@ static cop_status rounds_with_a_serial_section(void *arg, int worker) {
     work *w = arg;
     (void)worker;
     for (int r = 0; r < w->rounds; r++) {
-        for (int64_t i, end; cop_pool_take(w->pool, N_SLOTS, 1, &i, &end);) w->slot[i] = r + (int)i;
+        for (int64_t i, end; cop_pool_take(w->pool, N_SLOTS, 1, &i, &end);)
+            for (; i < end; i++) w->slot[i] = r + (int)i;
         cop_pool_barrier(w->pool, add_up, w);
         for (int64_t i, end; cop_pool_take(w->pool, N_SLOTS, 3, &i, &end);)
             if (w->sum != N_SLOTS * r + N_SLOTS * (N_SLOTS - 1) / 2) w->bad++;
@@ -87,7 +88,8 @@ static cop_status stay_away(void *arg, int worker) {
     for (int r = 0; r < w->rounds; r++) {
         if (worker == 1 && r == 1)
             while (!w->away_until) usleep(100);
-        for (int64_t i, end; cop_pool_take(w->pool, N_SLOTS, 1, &i, &end);) w->slot[i] = r + (int)i;
+        for (int64_t i, end; cop_pool_take(w->pool, N_SLOTS, 1, &i, &end);)
+            for (; i < end; i++) w->slot[i] = r + (int)i;
         cop_pool_barrier(w->pool, add_up, w);
         if (r == w->rounds - 1 && worker == 0) w->away_until = 1;
     }
@@ -115,7 +117,7 @@ static cop_status take_ranges(void *arg, int worker) {
     (void)worker;
     for (int r = 0; r < w->rounds; r++) {
         for (int64_t begin, end; cop_pool_take(w->pool, w->n, w->grain, &begin, &end);) {
-            if (begin < 0 || end <= begin || end > w->n || end - begin > w->grain) w->bad++;
+            if (begin < 0 || end <= begin || end > w->n) w->bad++;
             else for (int64_t i = begin; i < end; i++) w->taken[i]++;
         }
         cop_pool_barrier(w->pool, NULL, NULL);
@@ -146,7 +148,8 @@ static cop_status fail_at_an_item(void *arg, int worker) {
     work *w = arg;
     (void)worker;
     for (int64_t i, end; cop_pool_take(w->pool, N_SLOTS, 1, &i, &end);)
-        if (i == w->fail_at) return cop_fail(COP_ERR_FORMAT, "item %d is out of ideas", (int)i);
+        for (; i < end; i++)
+            if (i == w->fail_at) return cop_fail(COP_ERR_FORMAT, "item %d is out of ideas", (int)i);
     return COP_OK;
 }
 
@@ -173,8 +176,10 @@ static cop_status be_late_with_an_item(void *arg, int worker) {
     (void)worker;
     for (int r = 0; r < w->rounds; r++) {
         for (int64_t i, end; cop_pool_take(w->pool, N_SLOTS, 1, &i, &end);) {
-            if (i == r % N_SLOTS) usleep(3000);
-            w->slot[i] = r;
+            for (; i < end; i++) {
+                if (i == r % N_SLOTS) usleep(3000);
+                w->slot[i] = r;
+            }
         }
         cop_pool_barrier(w->pool, add_up, w);
         for (int64_t i, end; cop_pool_take(w->pool, N_SLOTS, 1, &i, &end);)

@@ -205,5 +205,6 @@ void cop_attention(const cop_forward *f, int worker, int layer) {
     int size = tile_size(f);
     int64_t n_items = 0, begin, end;
     for (int i = 0; i < f->n_groups; i++) n_items += group_items(f, &f->ws->groups[i], size);
-    while (cop_pool_take(f->model->pool, n_items, 1, &begin, &end)) attend_item(f, worker, layer, begin, size);
+    while (cop_pool_take(f->model->pool, n_items, 1, &begin, &end))
+        for (int64_t item = begin; item < end; item++) attend_item(f, worker, layer, item, size);
 }
