@@ -42,5 +42,8 @@ uint64_t cop_stream_avx512(const uint8_t *p, size_t bytes) {
         for (int j = 0; j < 8; j++) a[j % 4] = _mm512_xor_si512(a[j % 4], _mm512_loadu_si512((const void *)(p + i + 64 * j)));
     }
     a[0] = _mm512_xor_si512(_mm512_xor_si512(a[0], a[1]), _mm512_xor_si512(a[2], a[3]));
-    return (uint64_t)_mm512_reduce_add_epi64(a[0]);
+    uint64_t lane[8], sum = 0;
+    _mm512_storeu_si512((void *)lane, a[0]);
+    for (int i = 0; i < 8; i++) sum += lane[i];
+    return sum;
 }
