@@ -1,6 +1,6 @@
 # coppice: the whole build. `make help` lists what it can do.
 #
-#   V=release|asan|ubsan|tsan|emu|arm|fuzzer   which build; each has its own folder under build/
+#   V=release|asan|tsan|emu|arm|fuzzer   which build; each has its own folder under build/ (OUT=FOLDER: another)
 #   CC=gcc|clang
 
 ifeq ($(origin CC),default)
@@ -19,7 +19,7 @@ PKGS := libpcre2-8 libutf8proc jansson libcurl libcrypto libarchive libxxhash li
 OPT_release := -O2
 OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan    := -O1 -fsanitize=thread
-OPT_emu     := -O2 -DCOP_EMULATE
+OPT_emu     := -O1 -DCOP_EMULATE
 OPT_fuzzer  := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_arm     := -O2
 ARM_CC      := aarch64-linux-gnu-gcc
@@ -80,7 +80,7 @@ LIB_O   := $(call obj,$(LIB))
 all: $(OUT)/coppice $(OUT)/libcoppice.a $(OUT)/libcoppice.so  ## build the command and the library
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 $(OUT)/obj/%_avx2.o: LEVEL_FLAGS = $(AVX2_FLAGS) -O3 $(if $(findstring clang,$(CC)),,-fno-tree-reassoc)
 $(OUT)/obj/%_avx512.o: LEVEL_FLAGS = $(AVX512_FLAGS) -O3
@@ -103,13 +103,6 @@ $(OUT)/tests/%: $(OUT)/obj/tests/%.o $(call obj,$(SUPPORT)) $(call obj,$(KERNELS
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) $(CMOCKA) -o $@
 
-.PHONY: test-arm
-test-arm:  ## cross-build the kernels for Arm and run their tests in an emulator
-	@for tool in $(ARM_CC) $(ARM_RUN); do \
-	  command -v $$tool >/dev/null || { echo "skipped: test-arm: no $$tool"; exit 0; }; done; \
-	$(MAKE) V=arm CC=$(ARM_CC) OUT=build/arm $(ARM_TESTS:tests/%.c=build/arm/tests/%) && \
-	for t in $(ARM_TESTS:tests/%.c=build/arm/tests/%); do echo "$$t"; $(ARM_RUN) $$t || exit 1; done
-
 # A fuzzer is fuzz/NAME.c. With libFuzzer it searches, starting from fuzz/corpus/NAME; what it finds stays
 # in build/fuzzer. With fuzz/replay.c it only runs its corpus, needs no fuzzer, and is part of the tests.
 FUZZERS := $(filter-out replay,$(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c)))
@@ -121,19 +114,54 @@ $(OUT)/search/%: $(OUT)/obj/fuzz/%.o $(OUT)/libcoppice.a
 	$(CC) -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 FUZZ_END := $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(or $(SECONDS),60))
-.PHONY: fuzz replay torture
+.PHONY: fuzz replay
 fuzz:  ## search with one fuzzer: F=gguf, for a minute, SECONDS=n or RUNS=n
 	@test -f fuzz/$(F).c || { echo "F=$(F): no fuzz/$(F).c; there are: $(FUZZERS)"; exit 2; }
+	@tools/install_packages fuzz
 	$(MAKE) V=fuzzer CC=clang build/fuzzer/search/$(F)
 	@mkdir -p build/fuzzer/found/$(F) fuzz/corpus/$(F)
 	build/fuzzer/search/$(F) -max_len=4096 -print_final_stats=1 $(FUZZ_END) \
 	  -artifact_prefix=build/fuzzer/found/$(F)- build/fuzzer/found/$(F) fuzz/corpus/$(F)
 replay: $(FUZZERS:%=$(OUT)/fuzz/%)  ## run the corpora of all fuzzers, without a fuzzer
 	@for f in $(FUZZERS); do $(OUT)/fuzz/$$f fuzz/corpus/$$f || exit 1; done
-TORTURES := $(patsubst %.c,build/asan/%,$(wildcard tests/unit/torture_*.c))
+# ---- tests: tools/run_tests runs each program on its own and counts --------------------------
+PROGRAMS := $(TESTS:%.c=$(OUT)/%)
+REPLAYS  := $(FUZZERS:%=$(OUT)/fuzz/%)
+REPLAY   := $(foreach f,$(FUZZERS),"$(OUT)/fuzz/$(f) fuzz/corpus/$(f)")
+SLOW     := $(addprefix $(OUT)/tests/,property/bits golden/real)
+ALL_OR_T  = $(if $(T),$(foreach p,$(1),$(if $(findstring $(T),$(p:$(OUT)/tests/%=%)),$(p))),$(filter-out $(SLOW),$(1)))
+THREADED := $(addprefix tests/,unit/threads property/session property/bits)
+JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+.PHONY: check test test-arm asan ubsan tsan torture
+check:  ## the fast tests; T=word: those whose name holds the word, as T=golden or T=unit/gguf
+	@$(MAKE) --no-print-directory $(JOBS) $(call ALL_OR_T,$(PROGRAMS)) $(REPLAYS)
+	@tools/run_tests $(call ALL_OR_T,$(PROGRAMS)) $(if $(T),,$(REPLAY))
+test:  ## everything that must pass
+	@$(MAKE) --no-print-directory $(JOBS) all $(PROGRAMS) $(REPLAYS)
+	@tools/run_tests $(PROGRAMS) $(REPLAY) "tools/run_cli_tests $(OUT)" tools/lint tools/check_tour \
+	  "$(MAKE) -s --no-print-directory test-arm"
+test-arm:  ## cross-build the kernels for Arm and run their tests in an emulator
+	@for tool in $(ARM_CC) $(ARM_RUN); do \
+	  command -v $$tool >/dev/null || { echo "skipped: test-arm: no $$tool"; exit 0; }; done; \
+	$(MAKE) $(JOBS) V=arm CC=$(ARM_CC) OUT=$(OUT)/arm $(ARM_TESTS:%.c=$(OUT)/arm/%) && \
+	for t in $(ARM_TESTS:%.c=$(OUT)/arm/%); do echo "$$t"; $(ARM_RUN) $$t || exit 1; done
+asan ubsan:  ## the fast tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory $(JOBS) V=asan OUT=$(OUT)/asan check
+tsan:  ## the tests with threads under the thread sanitizer
+	@$(MAKE) --no-print-directory $(JOBS) V=tsan OUT=$(OUT)/tsan $(THREADED:%=$(OUT)/tsan/%)
+	@tools/run_tests $(THREADED:%=$(OUT)/tsan/%)
 torture:  ## each allocation fails once, under a sanitizer
-	$(MAKE) V=asan $(TORTURES)
-	@for t in $(TORTURES); do $$t || exit 1; done
+	@$(MAKE) --no-print-directory V=asan OUT=$(OUT)/asan T=torture check
+
+.PHONY: demo docs
+demo:  ## install what is missing, build, get the default model, and let it write
+	@tools/install_packages build
+	@$(MAKE) --no-print-directory $(JOBS) $(OUT)/coppice
+	$(OUT)/coppice pull smollm2-135m
+	$(OUT)/coppice run -m smollm2-135m --chat -p "Why is the sky blue?" -n 120 --stats
+docs:  ## list the documents, after checking the names and links in them
+	@tools/check_tour
+	@grep -m1 -H '^# ' README.md CONTRIBUTING.md docs/*.md docs/decisions/*.md | sed 's/:# /\t/' | expand -t 46
 
 .PHONY: lint fmt install uninstall
 lint:  ## floors, banned calls, lengths, names, headers, links

@@ -292,16 +292,16 @@ def write_gguf(path, arch, tokenizer, kind, model, config, rng):
 
 def load_back(path, arch, model, config):
     """Puts the file's own (dequantised) tensors into the reference model."""
-    tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(path).tensors}
+    tensors = {t.name: t for t in gguf.GGUFReader(path).tensors}
     with torch.no_grad():
         for name, p in model.named_parameters():
             name = gguf_name(name, arch)
-            x = tensors[name].astype(np.float32)
+            x = gguf.quants.dequantize(tensors[name].data, tensors[name].tensor_type).astype(np.float32)
             if arch == "llama" and ("attn_q." in name or "attn_k." in name):
                 x = unpermute(x, heads_of(name, config))
             if arch == "gemma3" and "norm" in name:
                 x = x - 1
-            p.copy_(torch.from_numpy(np.array(x)).reshape(p.shape))
+            p.copy_(torch.from_numpy(np.ascontiguousarray(x)).reshape(p.shape))
 
 
 # ---- the reference ----------------------------------------------------------------------------

@@ -202,6 +202,7 @@ static cop_status run(int argc, char **argv) {
         json_decref(b.rows);
         return st;
     }
+    if (words.n == 1) return cop_fail(COP_ERR_ARG, "no bench %s; there are limits, kernel, verify, prefill, decode and load", words.v[0]);
     return cop_fail(COP_ERR_ARG, "which bench? limits, kernel, verify, prefill, decode or load");
 }
 

@@ -5,8 +5,8 @@
 #define COP_KERNEL_X86_AVX512_H
 
 // Bodies that must become straight-line code for constant arguments. The emulation, where an intrinsic
-// is a loop, would take minutes to compile that way.
-#if defined(COP_EMULATE)
+// is a loop, and the sanitizers, which watch every access, would take minutes to compile that way.
+#if defined(COP_EMULATE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define COP_INLINE static inline
 #define COP_UNROLL
 #define COP_ROLLED

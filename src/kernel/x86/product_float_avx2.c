@@ -7,6 +7,7 @@
 #define GROUP 32       // columns of the batch whose sums are kept on the stack
 #define TILE 3
 #define PREFETCH 8192  // bytes ahead
+#define FAR (512 * 1024)  // bytes of activations that no longer stay in L2 from tile to tile
 
 typedef struct float_sums {
     float even[COP_TILE], odd[COP_TILE];
@@ -16,6 +17,7 @@ typedef struct float_sums {
 typedef struct float_rows {
     const float *x;
     size_t stride;
+    bool far;  // they come from L3: fetch those of the next chunk
 } float_rows;
 
 COP_INLINE size_t pair_bytes(const cop_dtype t) { return t == COP_F32 ? 128 : 64; }
@@ -41,6 +43,11 @@ COP_INLINE void add_pair(const cop_dtype t, const int columns, const uint8_t *p,
     }
 }
 
+COP_INLINE void prefetch_rows(const int columns, const float *const x[]) {
+    for (int c = 0; c < columns; c++)
+        for (int i = 0; i < 2 * PAIRS; i += 16) _mm_prefetch((const char *)(x[c] + 2 * PAIRS + i), _MM_HINT_T0);
+}
+
 // acc[c] += a chunk of pairs times the columns c, c+1, ... of the batch.
 COP_INLINE void multiply_tile(const cop_dtype t, const int columns, const uint8_t *w, int n_pairs, float_rows rows,
                               float_sums *acc, bool prefetch) {
@@ -53,6 +60,7 @@ COP_INLINE void multiply_tile(const cop_dtype t, const int columns, const uint8_
             sums[c][1][half] = _mm256_loadu_ps(acc[c].odd + 8 * half);
         }
     }
+    if (rows.far) prefetch_rows(columns, x);
     for (int i = 0; i < n_pairs; i++, w += pair_bytes(t)) {
         if (prefetch) {
             _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
@@ -74,7 +82,7 @@ COP_INLINE void multiply_chunk(const cop_dtype t, const uint8_t *w, int n_pairs,
     const int tiles = (n + TILE - 1) / TILE;
     for (int i = 0, c = 0; i < tiles; i++) {
         const int columns = (n - c + tiles - i - 1) / (tiles - i);
-        const float_rows at = {rows.x + (size_t)c * rows.stride, rows.stride};
+        const float_rows at = {rows.x + (size_t)c * rows.stride, rows.stride, rows.far};
         switch (columns) {
         case 1: multiply_tile(t, 1, w, n_pairs, at, acc + c, i == 0); break;
         case 2: multiply_tile(t, 2, w, n_pairs, at, acc + c, i == 0); break;
@@ -84,15 +92,16 @@ COP_INLINE void multiply_chunk(const cop_dtype t, const uint8_t *w, int n_pairs,
     }
 }
 
-COP_INLINE void multiply(const cop_dtype t, float *y, size_t y_stride, const uint8_t *w, int cols, float_rows rows,
-                         int n) {
+COP_INLINE void multiply(const cop_dtype t, float *y, size_t y_stride, const uint8_t *w, int cols, const float *x,
+                         size_t x_stride, int n) {
     const int n_pairs = (cols + 1) / 2;
+    const float_rows rows = {x, x_stride, (size_t)n * (size_t)cols * sizeof *x > FAR};
     float_sums acc[GROUP];
     for (int first = 0; first < n; first += GROUP) {
         const int columns = n - first < GROUP ? n - first : GROUP;
         memset(acc, 0, (size_t)columns * sizeof *acc);
         for (int i = 0; i < n_pairs; i += PAIRS) {
-            const float_rows at = {rows.x + (size_t)first * rows.stride + 2 * i, rows.stride};
+            const float_rows at = {rows.x + (size_t)first * rows.stride + 2 * i, rows.stride, rows.far};
             const int pairs = n_pairs - i < PAIRS ? n_pairs - i : PAIRS;
             multiply_chunk(t, w + (size_t)i * pair_bytes(t), pairs, at, columns, acc);
         }
@@ -104,15 +113,15 @@ COP_INLINE void multiply(const cop_dtype t, float *y, size_t y_stride, const uin
 
 void cop_product_f32_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                           int n) {
-    multiply(COP_F32, y, y_stride, w, cols, (float_rows){x, x_stride}, n);
+    multiply(COP_F32, y, y_stride, w, cols, x, x_stride, n);
 }
 
 void cop_product_f16_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                           int n) {
-    multiply(COP_F16, y, y_stride, w, cols, (float_rows){x, x_stride}, n);
+    multiply(COP_F16, y, y_stride, w, cols, x, x_stride, n);
 }
 
 void cop_product_bf16_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                            int n) {
-    multiply(COP_BF16, y, y_stride, w, cols, (float_rows){x, x_stride}, n);
+    multiply(COP_BF16, y, y_stride, w, cols, x, x_stride, n);
 }

@@ -13,8 +13,10 @@
 #define COP_INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
 #define COP_UNROLL _Pragma("unroll")
+#define COP_KEEP_LOOP _Pragma("nounroll")
 #else
 #define COP_UNROLL _Pragma("GCC unroll 16")
+#define COP_KEEP_LOOP _Pragma("GCC unroll 1")
 #endif
 
 // An empty asm keeps a sum where it is written. Without it the compiler gathers all products of a block

@@ -5,17 +5,17 @@
 void cop_product_q4_0_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                            int n) {
     (void)x_stride;
-    multiply(COP_Q4_0, 8, y, y_stride, w, cols, x, n);
+    multiply(COP_Q4_0, y, y_stride, w, cols, x, n);
 }
 
 void cop_product_q4_1_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                            int n) {
     (void)x_stride;
-    multiply(COP_Q4_1, 8, y, y_stride, w, cols, x, n);
+    multiply(COP_Q4_1, y, y_stride, w, cols, x, n);
 }
 
 void cop_product_q4_k_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                            int n) {
     (void)x_stride;
-    multiply(COP_Q4_K, 8, y, y_stride, w, cols, x, n);
+    multiply(COP_Q4_K, y, y_stride, w, cols, x, n);
 }

@@ -5,17 +5,17 @@
 void cop_product_q5_0_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                            int n) {
     (void)x_stride;
-    multiply(COP_Q5_0, 4, y, y_stride, w, cols, x, n);
+    multiply(COP_Q5_0, y, y_stride, w, cols, x, n);
 }
 
 void cop_product_q5_1_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                            int n) {
     (void)x_stride;
-    multiply(COP_Q5_1, 4, y, y_stride, w, cols, x, n);
+    multiply(COP_Q5_1, y, y_stride, w, cols, x, n);
 }
 
 void cop_product_q5_k_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                            int n) {
     (void)x_stride;
-    multiply(COP_Q5_K, 4, y, y_stride, w, cols, x, n);
+    multiply(COP_Q5_K, y, y_stride, w, cols, x, n);
 }

@@ -5,5 +5,5 @@
 void cop_product_q6_k_avx2(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, size_t x_stride,
                            int n) {
     (void)x_stride;
-    multiply(COP_Q6_K, 4, y, y_stride, w, cols, x, n);
+    multiply(COP_Q6_K, y, y_stride, w, cols, x, n);
 }
