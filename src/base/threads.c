@@ -88,7 +88,11 @@ static bool is_of(uint64_t counter, uint64_t phase) { return counter >> COUNT_BI
 static void run_worker(cop_pool *pool, int index) {
     here = (place){.phase = pool->first_phase};
     pool->results[index] = pool->fn(pool->arg, index);
-    if (pool->results[index]) cop_error_get(&pool->errors[index]);
+    if (pool->results[index]) {
+        cop_error_get(&pool->errors[index]);
+        // The job has failed: what is left of this phase is done by nobody, and nobody may wait for it.
+        for (int64_t begin, end; cop_pool_take(pool, here.n, here.n, &begin, &end);) {}
+    }
     cop_pool_barrier(pool, NULL, NULL);  // what it took last counts as done
 }
 
