@@ -25,8 +25,8 @@ int cop_threads_usable(void);  // cores this process may run on
 /* Run fn(arg, worker) on the workers, the caller being worker 0, and return when all items are done and all
  * workers that began have returned. A worker that comes late may not run it at all: what has to be done
  * must be taken with cop_pool_take, or done by worker 0.
- * The first failure, in worker order, becomes the caller's failure.  One job at a time: callers from
- * several threads queue.  Allocates nothing. */
+ * The first failure, in worker order, becomes the caller's failure; a worker that fails gives up what is
+ * left of the phase. One job at a time: callers from several threads queue. Allocates nothing. */
 typedef cop_status cop_job_fn(void *arg, int worker);
 cop_status cop_pool_run(cop_pool *pool, cop_job_fn *fn, void *arg);
 
@@ -37,8 +37,8 @@ cop_status cop_pool_run(cop_pool *pool, cop_job_fn *fn, void *arg);
 void cop_pool_barrier(cop_pool *pool, void (*serial)(void *arg), void *arg);
 
 /* Inside a job: take the next [*begin, *end) of the phase's items 0 … n-1; false when none is left. At first a
- * good part of the worker's share, then less and less, down to `grain` items at once. All workers give the same n in one phase, and have done what they took when they next call
- * cop_pool_barrier or return. */
+ * good part of the worker's share, then less and less, down to `grain` items at once. All workers give the
+ * same n in one phase, and have done what they took when they next call cop_pool_barrier or return. */
 bool cop_pool_take(cop_pool *pool, int64_t n, int64_t grain, int64_t *begin, int64_t *end);
 
 /* A plain lock for the few places that need one: engine/scheduler, serve/queue, the model table. */
