@@ -1,6 +1,7 @@
 // The first promise: a row's logits are the same bits alone, in trees and batches, beside strangers, on
 // any number of threads, at every CPU level, with shared prefixes, before and after commit and rollback.
 // The meaning is one row at a time on one thread at the scalar level; everything else is compared with it.
+// build/tests/property/bits NAME ... tries these models only.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +22,14 @@ static const char *const models[] = {
     "tiny-llama-a", "tiny-llama-b", "tiny-qwen2-a", "tiny-qwen2-b", "tiny-gemma3-a", "tiny-gemma3-b", "tiny-f16", "tiny-bf16",
     "tiny-q8_0", "tiny-q4_0", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
 #define N_MODELS ((int)(sizeof models / sizeof *models))
+
+static char **wanted;  // names of models, NULL behind the last; none: all
+
+static bool is_wanted(int m) {
+    for (char **name = wanted; *name; name++)
+        if (!strcmp(*name, models[m])) return true;
+    return !*wanted;
+}
 
 static int32_t token(int V, uint64_t seed, uint64_t i) { return (int32_t)(cop_noise_bits(seed, COP_NOISE_DRAFT, i, 0) % (uint64_t)V); }
 
@@ -199,17 +208,19 @@ static void check_model(int m, cop_kv_type type) {
 
 static void a_rows_bits_depend_on_its_own_path_only(void **state) {
     (void)state;
-    for (int m = 0; m < N_MODELS; m++) check_model(m, COP_KV_F16);
+    for (int m = 0; m < N_MODELS; m++)
+        if (is_wanted(m)) check_model(m, COP_KV_F16);
 }
 
 static void so_they_do_with_every_cache_type(void **state) {
     (void)state;
     for (int type = 0; type < COP_N_KV_TYPES; type++)
         for (int m = 4; m < N_MODELS; m += 9)  // gemma3-a (windows), q4_k
-            if (type != COP_KV_F16) check_model(m, (cop_kv_type)type);
+            if (type != COP_KV_F16 && is_wanted(m)) check_model(m, (cop_kv_type)type);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    wanted = argv + (argc > 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rows_bits_depend_on_its_own_path_only),
         cmocka_unit_test(so_they_do_with_every_cache_type),
