@@ -1,7 +1,7 @@
 # coppice: the whole build. `make help` lists what it can do.
 #
 #   V=release|asan|tsan|emu|arm|fuzzer   which build; each has its own folder under build/ (OUT=FOLDER: another)
-#   CC=gcc|clang
+#   CC=gcc|clang   WERROR=1: warnings are errors
 
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -25,7 +25,8 @@ OPT_arm     := -O2
 ARM_CC      := aarch64-linux-gnu-gcc
 ARM_RUN     := qemu-aarch64-static
 
-WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
+          $(if $(WERROR),-Werror)
 CFLAGS := -std=c11 -D_GNU_SOURCE -DCOP_VERSION='"$(VERSION)"' -g $(OPT_$(V)) $(WARN) -fPIC -fvisibility=hidden \
           -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Iinclude -Isrc -Itests -MMD -MP
 ifeq ($(V),arm)
@@ -130,16 +131,18 @@ REPLAYS  := $(FUZZERS:%=$(OUT)/fuzz/%)
 REPLAY   := $(foreach f,$(FUZZERS),"$(OUT)/fuzz/$(f) fuzz/corpus/$(f)")
 SLOW     := $(addprefix $(OUT)/tests/,property/bits golden/real)
 ALL_OR_T  = $(if $(T),$(foreach p,$(1),$(if $(findstring $(T),$(p:$(OUT)/tests/%=%)),$(p))),$(filter-out $(SLOW),$(1)))
-THREADED := $(addprefix tests/,unit/threads property/session property/bits)
+THREADED := $(addprefix tests/,unit/threads unit/tokenizer property/session property/bits)
 JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-.PHONY: check test test-arm asan ubsan tsan torture
+EMULATED := $(addprefix tests/,kernel/product kernel/attention kernel/rows property/bits)
+EMU      := $(if $(filter x86_64,$(ARCH)),$(if $(shell grep -m1 avx512_vnni /proc/cpuinfo),,"$(MAKE) -s --no-print-directory emu"))
+.PHONY: check test test-arm asan ubsan tsan emu torture
 check:  ## the fast tests; T=word: those whose name holds the word, as T=golden or T=unit/gguf
 	@$(MAKE) --no-print-directory $(JOBS) $(call ALL_OR_T,$(PROGRAMS)) $(REPLAYS)
 	@tools/run_tests $(call ALL_OR_T,$(PROGRAMS)) $(if $(T),,$(REPLAY))
 test:  ## everything that must pass
 	@$(MAKE) --no-print-directory $(JOBS) all $(PROGRAMS) $(REPLAYS)
 	@tools/run_tests $(PROGRAMS) $(REPLAY) "tools/run_cli_tests $(OUT)" tools/lint tools/check_tour \
-	  "$(MAKE) -s --no-print-directory test-arm"
+	  "$(MAKE) -s --no-print-directory test-arm" $(EMU)
 test-arm:  ## cross-build the kernels for Arm and run their tests in an emulator
 	@for tool in $(ARM_CC) $(ARM_RUN); do \
 	  command -v $$tool >/dev/null || { echo "skipped: test-arm: no $$tool"; exit 0; }; done; \
@@ -149,7 +152,10 @@ asan ubsan:  ## the fast tests under the address and undefined-behaviour sanitiz
 	@$(MAKE) --no-print-directory $(JOBS) V=asan OUT=$(OUT)/asan check
 tsan:  ## the tests with threads under the thread sanitizer
 	@$(MAKE) --no-print-directory $(JOBS) V=tsan OUT=$(OUT)/tsan $(THREADED:%=$(OUT)/tsan/%)
-	@tools/run_tests $(THREADED:%=$(OUT)/tsan/%)
+	@tools/run_tests $(patsubst %/bits,"%/bits tiny-gemma3-b tiny-q4_0",$(THREADED:%=$(OUT)/tsan/%))
+emu:  ## AVX-512 by emulation; part of `make test` where the CPU lacks it
+	@$(MAKE) --no-print-directory $(JOBS) V=emu OUT=$(OUT)/emu $(EMULATED:%=$(OUT)/emu/%)
+	@tools/run_tests $(patsubst %/bits,"%/bits tiny-llama-b tiny-q4_k",$(EMULATED:%=$(OUT)/emu/%))
 torture:  ## each allocation fails once, under a sanitizer
 	@$(MAKE) --no-print-directory V=asan OUT=$(OUT)/asan T=torture check
 

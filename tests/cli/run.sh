@@ -21,6 +21,10 @@ for damage in "truncate -s 1000" "truncate -s 0" "truncate -s +4096"; do
     $damage "$kept"
     [ "$(text)" = "$plain" ] || echo "$damage: another text"
 done
+for at in 0 100 20000 200000; do
+    printf '\x5a' | dd of="$kept" bs=1 seek=$at conv=notrunc status=none
+    [ "$(text)" = "$plain" ] || echo "byte $at changed: another text"
+done
 
 for model in tests/data/tiny-*.gguf; do
     echo "$model $("$COPPICE" run -m "$model" -p abc -n 16 --json | grep logits_hash)"
