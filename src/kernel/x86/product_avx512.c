@@ -9,7 +9,7 @@
 #include "kernel/kernel_private.h"
 #include "kernel/x86/avx512.h"
 
-#define PREFETCH_BYTES 3072  // how far ahead of the block in work; the next tile follows in memory
+#define PREFETCH_BYTES 8192  // ahead of the block in work; the next tile follows in memory. docs/speed-log.md
 
 // Scales of 16 rows: d and m as the contract's w_d and w_m, s the two integer scales of Q6_K.
 typedef struct scales {

@@ -6,7 +6,7 @@
 #include "kernel/x86/avx512.h"
 
 #define COLUMNS 8             // two sums for each fit the registers
-#define PREFETCH_BYTES 2048
+#define PREFETCH_BYTES 8192
 
 // Bytes of two columns of a tile.
 COP_INLINE int pair_bytes(cop_dtype type) { return type == COP_F32 ? 128 : 64; }
