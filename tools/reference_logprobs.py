@@ -181,7 +181,7 @@ def record(name, folder, library):
                                                            file.arch == "gemma3" else [])
     model = reference_model(file)
     texts = continue_all(model, prompts, ends)
-    body, errors, flips, steps, plain = [], [], [], 0, 0.0
+    seen, body, plain = set(), [], 0.0
     target = os.path.join(ROOT, "tests/golden", f"real-{name}.txt")
     for k, (ids, prompt) in enumerate(zip(texts, prompts)):
         with torch.no_grad():
@@ -190,28 +190,41 @@ def record(name, folder, library):
                 plain = max(plain, float((plain_logits(file, ids)[:-1] - rows).abs().max()))
         logp = rows.double().log_softmax(-1)
         theirs = torch.from_numpy(other.logits(ids)[:-1]).double().log_softmax(-1)
-        body.append(f"prompt {k} {len(ids)} {len(prompt)}")
-        body.append("ids " + " ".join(map(str, ids)))
-        for t in range(len(ids) - 1):
-            (a, b), (top, _) = (x.tolist() for x in logp[t].topk(2))
-            mine, its = float(logp[t, ids[t + 1]]), float(theirs[t, ids[t + 1]])
-            errors.append(abs(mine - its))
-            if int(theirs[t].argmax()) != top:
-                flips.append(a - b)
-            body.append("step %d %.6g %d %.6g %.6g" % (t, mine, top, a - b, its))
-        steps += len(ids) - 1
+        body += prompt_lines(k, ids, len(prompt), logp, theirs, seen)
         head = [f"# python3 tools/reference_logprobs.py {name}: transformers {transformers.__version__}, torch "
                 f"{torch.__version__.split('+')[0]}, gguf-py {VERSION}; float32, eager attention, dequantised weights; "
-                f"llama.cpp as of libllama 0.5.0, its defaults, 2 threads, each prompt's tokens in one call, {platform.machine()} "
-                f"{processor()}",
+                f"llama.cpp as of libllama 0.5.0, its defaults, 2 threads, each prompt's tokens in one call, "
+                f"{platform.machine()} {processor()}",
                 f"# plain_logits, a second implementation, differs by {plain:.2g} at most on prompt 17",
-                f"model {name}", f"sha256 {file.sha256() if k + 1 == len(texts) else 'unfinished'}",
-                "summary steps %d llama_max %.6g llama_mean %.6g llama_top_changes %d llama_largest_margin_changed %.6g"
-                % (steps, max(errors), sum(errors) / steps, len(flips), max(flips, default=0.0))]
+                f"model {name}", f"sha256 {file.sha256() if k + 1 == len(texts) else 'unfinished'}", summary(body)]
         print(f"{name}: prompt {k}, so far {head[-1]}", flush=True)
         with open(target, "w") as f:
             f.write("\n".join(head + body) + "\n")
     print(f"{name}: {os.path.getsize(target)} bytes; {head[1][2:]}; {head[-1]}", flush=True)
+
+
+def prompt_lines(k, ids, n_prompt, logp, theirs, seen):
+    """A prefix that an earlier prompt had is left out; so that a chat's opening does not count eight times."""
+    lines = [f"prompt {k} {len(ids)} {n_prompt}", "ids " + " ".join(map(str, ids))]
+    for t in range(len(ids) - 1):
+        if tuple(ids[:t + 2]) in seen:
+            continue
+        seen.add(tuple(ids[:t + 2]))
+        (a, b), (top, _) = (x.tolist() for x in logp[t].topk(2))
+        lines.append("%s %d %.6g %d %.6g %.6g %d" % ("step" if t else "first", t, float(logp[t, ids[t + 1]]), top, a - b,
+                                                     float(theirs[t, ids[t + 1]]), int(theirs[t].argmax())))
+    return lines
+
+
+def summary(lines):
+    rows = [line.split()[1:] for line in lines if line.startswith("step ")]
+    errors = [abs(float(r[1]) - float(r[4])) for r in rows]
+    changed = [float(r[3]) for r in rows if r[2] != r[5]]
+    n = max(1, len(rows))
+    return ("summary steps %d llama_max %.6g llama_mean %.6g llama_rms %.6g llama_top_changes %d "
+            "llama_largest_margin_changed %.6g" % (len(rows), max(errors, default=0), sum(errors) / n,
+                                                   math.sqrt(sum(e * e for e in errors) / n), len(changed),
+                                                   max(changed, default=0)))
 
 
 def processor():
