@@ -125,6 +125,7 @@ fuzz:  ## search with one fuzzer: F=gguf, for a minute, SECONDS=n or RUNS=n
 	  -artifact_prefix=build/fuzzer/found/$(F)- build/fuzzer/found/$(F) fuzz/corpus/$(F)
 replay: $(FUZZERS:%=$(OUT)/fuzz/%)  ## run the corpora of all fuzzers, without a fuzzer
 	@for f in $(FUZZERS); do $(OUT)/fuzz/$$f fuzz/corpus/$$f || exit 1; done
+
 # ---- tests: tools/run_tests runs each program on its own and counts --------------------------
 PROGRAMS := $(TESTS:%.c=$(OUT)/%)
 REPLAYS  := $(FUZZERS:%=$(OUT)/fuzz/%)
@@ -137,32 +138,32 @@ EMULATED := $(addprefix tests/,kernel/product kernel/attention kernel/rows prope
 EMU      := $(if $(filter x86_64,$(ARCH)),$(if $(shell grep -m1 avx512_vnni /proc/cpuinfo),,"$(MAKE) -s --no-print-directory emu"))
 .PHONY: check test test-arm asan ubsan tsan emu torture
 check:  ## the fast tests; T=word: those whose name holds the word, as T=golden or T=unit/gguf
-	@$(MAKE) --no-print-directory $(JOBS) $(call ALL_OR_T,$(PROGRAMS)) $(REPLAYS)
+	@$(MAKE) -s --no-print-directory $(JOBS) $(call ALL_OR_T,$(PROGRAMS)) $(REPLAYS)
 	@tools/run_tests $(call ALL_OR_T,$(PROGRAMS)) $(if $(T),,$(REPLAY))
 test:  ## everything that must pass
-	@$(MAKE) --no-print-directory $(JOBS) all $(PROGRAMS) $(REPLAYS)
+	@$(MAKE) -s --no-print-directory $(JOBS) all $(PROGRAMS) $(REPLAYS)
 	@tools/run_tests $(PROGRAMS) $(REPLAY) "tools/run_cli_tests $(OUT)" tools/lint tools/check_tour \
 	  "$(MAKE) -s --no-print-directory test-arm" $(EMU)
 test-arm:  ## cross-build the kernels for Arm and run their tests in an emulator
 	@for tool in $(ARM_CC) $(ARM_RUN); do \
 	  command -v $$tool >/dev/null || { echo "skipped: test-arm: no $$tool"; exit 0; }; done; \
-	$(MAKE) $(JOBS) V=arm CC=$(ARM_CC) OUT=$(OUT)/arm $(ARM_TESTS:%.c=$(OUT)/arm/%) && \
+	$(MAKE) -s --no-print-directory $(JOBS) V=arm CC=$(ARM_CC) OUT=$(OUT)/arm $(ARM_TESTS:%.c=$(OUT)/arm/%) && \
 	for t in $(ARM_TESTS:%.c=$(OUT)/arm/%); do echo "$$t"; $(ARM_RUN) $$t || exit 1; done
 asan ubsan:  ## the fast tests under the address and undefined-behaviour sanitizers
-	@$(MAKE) --no-print-directory $(JOBS) V=asan OUT=$(OUT)/asan check
+	@$(MAKE) -s --no-print-directory $(JOBS) V=asan OUT=$(OUT)/asan check
 tsan:  ## the tests with threads under the thread sanitizer
-	@$(MAKE) --no-print-directory $(JOBS) V=tsan OUT=$(OUT)/tsan $(THREADED:%=$(OUT)/tsan/%)
+	@$(MAKE) -s --no-print-directory $(JOBS) V=tsan OUT=$(OUT)/tsan $(THREADED:%=$(OUT)/tsan/%)
 	@tools/run_tests $(patsubst %/bits,"%/bits tiny-gemma3-b tiny-q4_0",$(THREADED:%=$(OUT)/tsan/%))
 emu:  ## AVX-512 by emulation; part of `make test` where the CPU lacks it
-	@$(MAKE) --no-print-directory $(JOBS) V=emu OUT=$(OUT)/emu $(EMULATED:%=$(OUT)/emu/%)
+	@$(MAKE) -s --no-print-directory $(JOBS) V=emu OUT=$(OUT)/emu $(EMULATED:%=$(OUT)/emu/%)
 	@tools/run_tests $(patsubst %/bits,"%/bits tiny-llama-b tiny-q4_k",$(EMULATED:%=$(OUT)/emu/%))
 torture:  ## each allocation fails once, under a sanitizer
-	@$(MAKE) --no-print-directory V=asan OUT=$(OUT)/asan T=torture check
+	@$(MAKE) -s --no-print-directory V=asan OUT=$(OUT)/asan T=torture check
 
 .PHONY: demo docs
 demo:  ## install what is missing, build, get the default model, and let it write
 	@tools/install_packages build
-	@$(MAKE) --no-print-directory $(JOBS) $(OUT)/coppice
+	@$(MAKE) -s --no-print-directory $(JOBS) $(OUT)/coppice
 	$(OUT)/coppice pull smollm2-135m
 	$(OUT)/coppice run -m smollm2-135m --chat -p "Why is the sky blue?" -n 120 --stats
 docs:  ## list the documents, after checking the names and links in them
