@@ -175,9 +175,12 @@ static cop_status fill(cop_model *m, const plan *p, const cop_model_options *opt
     m->memory = cop_pages_alloc(p->bytes);
     if (!m->memory) return cop_fail(COP_ERR_NOMEM, "weights: cannot allocate %zu bytes; %s", p->bytes, cop_gguf_name(m->file));
     m->memory_bytes = p->bytes;
-    if (options->packed_folder && !cop_packed_load(m->file, options->packed_folder, m->pool, m->memory, p->bytes)) {
+    cop_status packed = COP_ERR_NOT_FOUND;
+    if (options->packed_folder) packed = cop_packed_load(m->file, options->packed_folder, m->pool, m->memory, p->bytes);
+    if (packed == COP_OK) {
         m->from_packed = true;
     } else {
+        if (packed != COP_ERR_NOT_FOUND) memset(m->memory, 0, p->bytes);  // what a damaged one left in the gaps
         COP_TRY(pack_all(m, p, options));
         if (options->packed_folder) (void)cop_packed_save(m->file, options->packed_folder, m->memory, p->bytes);
     }
