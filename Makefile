@@ -168,7 +168,7 @@ demo:  ## install what is missing, build, get the default model, and let it writ
 	$(OUT)/coppice run -m smollm2-135m --chat -p "Why is the sky blue?" -n 120 --stats
 docs:  ## list the documents, after checking the names and links in them
 	@tools/check_tour
-	@grep -m1 -H '^# ' README.md CONTRIBUTING.md docs/*.md docs/decisions/*.md | sed 's/:# /\t/' | expand -t 46
+	@grep -m1 -H '^# ' README.md CONTRIBUTING.md docs/*.md docs/decisions/*.md | sed 's/:# /\t/' | expand -t 52
 
 .PHONY: lint fmt install uninstall
 lint:  ## floors, banned calls, lengths, names, headers, links
