@@ -19,10 +19,12 @@ import numpy as np
 import torch
 import transformers
 from gguf import GGMLQuantizationType as Q
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM,
+                          Qwen3Config, Qwen3ForCausalLM)
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+           "qwen3": (Qwen3Config, Qwen3ForCausalLM),
            "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM)}
 
 
@@ -66,6 +68,14 @@ MODELS = {
         num_key_value_heads=1, tie_word_embeddings=False, use_sliding_window=True, sliding_window=6,
         max_window_layers=2, **rope(1e5)),
         "window 6 on layers 2 and 3 (attention.sliding_window and a bool array attention.sliding_window_pattern)"),
+    "tiny-qwen3-a": ("qwen3", "qwen2", "F32", small(
+        vocab_size=269, intermediate_size=64, head_dim=40, tie_word_embeddings=True, use_sliding_window=False, **rope(1e6)),
+        "heads of 40 at width 64 with 4 heads, norms on q and k heads, tied head"),
+    "tiny-qwen3-b": ("qwen3", "qwen2", "F32", small(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=2, num_key_value_heads=2, head_dim=32,
+        tie_word_embeddings=False, use_sliding_window=True, sliding_window=7, max_window_layers=1,
+        **rope(3e4, "linear", factor=3.0)),
+        "window 7 on layers 1 to 3, one key head per query head, own output matrix, linear rope 3"),
     "tiny-gemma3-a": ("gemma3", "gemma", "F32", small(
         vocab_size=288, hidden_size=32, intermediate_size=64, num_hidden_layers=7, num_attention_heads=2,
         num_key_value_heads=1, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, rope_parameters=GEMMA_ROPE),
@@ -253,9 +263,9 @@ def add_keys(w, arch, config):
             w.add_float32("gemma3.rope.freq_base_swa", local["rope_theta"])
         if config.query_pre_attn_scalar != head:
             w.add_float32("gemma3.attention.scale", config.query_pre_attn_scalar ** -0.5)
-    elif arch == "qwen2" and config.sliding_window:
+    elif arch in ("qwen2", "qwen3") and config.sliding_window:
         w.add_sliding_window(config.sliding_window)
-        w.add_array("qwen2.attention.sliding_window_pattern", [t == "sliding_attention" for t in config.layer_types])
+        w.add_array(arch + ".attention.sliding_window_pattern", [t == "sliding_attention" for t in config.layer_types])
     w.add_rope_freq_base(p["rope_theta"])
     if p["rope_type"] == "linear":
         w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)

@@ -135,7 +135,7 @@ enum {
 };
 
 extern const cop_family *const cop_families[];  // model.c, ends with NULL
-extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_gemma3;
+extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_gemma3;
 
 // ---- forward ----------------------------------------------------------------------------------
 
