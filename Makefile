@@ -160,12 +160,16 @@ emu:  ## AVX-512 by emulation; part of `make test` where the CPU lacks it
 torture:  ## each allocation fails once, under a sanitizer
 	@$(MAKE) -s --no-print-directory V=asan OUT=$(OUT)/asan T=torture check
 
+COUNT := one two three four five six seven eight, one two three four five six seven eight, one two
 .PHONY: demo docs
 demo:  ## install what is missing, build, get the default model, and let it write
 	@tools/install_packages build
 	@$(MAKE) -s --no-print-directory $(JOBS) $(OUT)/coppice
 	$(OUT)/coppice pull smollm2-135m
 	$(OUT)/coppice run -m smollm2-135m --chat -p "Why is the sky blue?" -n 120 --stats
+	@echo; echo "the same text plain and drafted:"
+	$(OUT)/coppice run -m smollm2-135m -p "$(COUNT)" -n 96 --stats >/dev/null
+	$(OUT)/coppice run -m smollm2-135m -p "$(COUNT)" -n 96 --stats --draft copy >/dev/null
 docs:  ## list the documents, after checking the names and links in them
 	@tools/check_tour
 	@grep -m1 -H '^# ' README.md CONTRIBUTING.md docs/*.md docs/decisions/*.md | sed 's/:# /\t/' | expand -t 52

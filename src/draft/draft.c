@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-const cop_drafter_type *const cop_drafters[] = {NULL};
+extern const cop_drafter_type cop_drafter_copy;
+
+const cop_drafter_type *const cop_drafters[] = {&cop_drafter_copy, NULL};
 
 cop_status cop_drafter_find(const cop_drafter_type **out, const char *name, size_t bytes) {
     for (int i = 0; cop_drafters[i]; i++) {

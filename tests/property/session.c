@@ -48,6 +48,7 @@ static cop_session_options seeded(uint64_t seed) {
 }
 
 static const char prompt[] = "the cat and the dog";
+static const char repeating[] = "a b c d e f g h a b c d e f g h a b c";
 
 // ---- drafters that are right, wrong, or mad ---------------------------------------------------
 
@@ -161,6 +162,46 @@ static void text_does_not_depend_on_what_was_drafted(void **state) {
     static const char *const models[] = {"tiny-llama-a", "tiny-qwen2-b", "tiny-gemma3-a", "tiny-q4_k"};
     for (int m = 0; m < 4; m++)
         for (uint64_t seed = 0; seed < 4; seed++) check_drafts(models[m], seed, 1 + (int)seed % 3);
+}
+
+// Every drafter of the table, present and future, at both ends of its options.
+static cop_result draft_with(cop_engine *e, cop_session_options o, const char *draft, text *t, cop_session **out) {
+    o.draft = draft;
+    *out = open_session(e, &o);
+    assert_int_equal(cop_session_add_text(*out, repeating, sizeof repeating - 1, 0), COP_OK);
+    return generate(*out, 100, t);
+}
+
+static void name_with_options(char *name, size_t bytes, const cop_drafter_type *d, int end) {
+    int n = snprintf(name, bytes, "%s", d->name);
+    for (const cop_option *o = d->options; end && o && o->name; o++)
+        n += snprintf(name + n, bytes - (size_t)n, "%c%s=%g", o == d->options ? ':' : ',', o->name, end == 1 ? o->low : o->high);
+}
+
+static void every_drafter_of_the_table_is_lossless(void **state) {
+    (void)state;
+    static const char *const models[] = {"tiny-llama-a", "tiny-gemma3-a", "tiny-qwen3-b"};
+    for (int m = 0; m < 3; m++)
+        for (uint64_t seed = 0; seed < 3; seed++) {
+            cop_engine *e = open_engine(models[m], 2);
+            cop_session_options o = seeded(seed);
+            cop_session *plain, *s;
+            text want = {.n = 0}, got;
+            cop_result r = draft_with(e, o, "none", &want, &plain);
+            for (int i = 0; cop_drafters[i]; i++)
+                for (int end = 0; end < 3; end++) {
+                    char name[256];
+                    name_with_options(name, sizeof name, cop_drafters[i], end);
+                    got.n = got.stop_after = 0;
+                    cop_result q = draft_with(e, o, name, &got, &s);
+                    if (q.tokens != r.tokens || q.finish != r.finish || s->n_tokens != plain->n_tokens ||
+                        memcmp(s->tokens, plain->tokens, (size_t)s->n_tokens * sizeof *s->tokens))
+                        fail_msg("%s, seed %d, --draft %s changed the text", models[m], (int)seed, name);
+                    cop_session_close(s);
+                }
+            cop_session_close(plain);
+            cop_engine_close(e);
+        }
 }
 
 static void a_step_allocates_nothing(void **state) {
@@ -298,6 +339,7 @@ static void a_stop_string_cuts_before_itself(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_does_not_depend_on_what_was_drafted),
+        cmocka_unit_test(every_drafter_of_the_table_is_lossless),
         cmocka_unit_test(a_step_allocates_nothing),
         cmocka_unit_test(forks_and_saved_sessions_go_on_alike),
         cmocka_unit_test(a_new_end_keeps_what_is_computed_of_the_beginning),
