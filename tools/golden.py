@@ -86,7 +86,7 @@ MODELS = {
         rope_parameters=GEMMA_ROPE_B),
         "window 5, pattern 3 as a number, attention.scale 20^-0.5, linear rope 8 on global layers, local base 3000"),
 }
-for _t in ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"):
+for _t in ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL"):
     MODELS["tiny-" + _t.lower()] = ("llama", "smollm", _t, LEGACY, f"all matrices {_t}, norms F32")
 for _t in ("Q4_K", "Q5_K", "Q6_K"):
     MODELS["tiny-" + _t.lower()] = ("llama", "smollm", _t, KQUANT, f"all matrices random {_t} blocks, norms F32")
@@ -211,7 +211,12 @@ def rope_divisors(config):
 
 
 def random_blocks(kind, shape, std, rng):
-    """Valid blocks of a K type with every field used; elements are centred and have about the asked deviation."""
+    """Valid blocks of a type that gguf-py does not write, with every field used; elements are centred and have about the asked deviation."""
+    if kind == "IQ4_NL":
+        out = rng.integers(0, 256, (shape[0] * shape[1] // 32, 18)).astype(np.uint8)
+        d = std / 67.6 * rng.uniform(0.8, 1.2, len(out)) * rng.choice([-1, 1], len(out))
+        out[:, 0:2] = d.astype(np.float16).view(np.uint8).reshape(-1, 2)
+        return out.reshape(shape[0], -1)
     rows, blocks = shape[0], shape[1] // 256
     n = rows * blocks
     if kind == "Q6_K":
@@ -290,7 +295,7 @@ def write_gguf(path, arch, tokenizer, kind, model, config, rng):
             w.add_tensor(name, np.ascontiguousarray(x, dtype=np.float32))
             continue
         q = Q[kind]
-        raw = random_blocks(kind, x.shape, float(x.std()), rng) if kind.endswith("_K") else gguf.quants.quantize(x, q)
+        raw = random_blocks(kind, x.shape, float(x.std()), rng) if kind.endswith(("_K", "_NL")) else gguf.quants.quantize(x, q)
         w.add_tensor(name, raw, raw_dtype=q)
     if arch == "llama" and config.rope_parameters["rope_type"] == "llama3":
         w.add_tensor("rope_freqs.weight", rope_divisors(config))
@@ -412,7 +417,7 @@ def check_dequantisation():
     """The vectors of byte blocks b[i] = 37 i + 11 with d = 1 and m = 0.5: first element, sum, weighted sum."""
     expect = {"Q4_0": (-3, -21, -348), "Q4_1": (15.5, 261, 2147.5), "Q5_0": (9, 15, 231), "Q5_1": (19.5, 521, 4263.5),
               "Q8_0": (85, -176, -3779), "Q4_K": (315.5, 54440, 495876), "Q5_K": (811.5, 116216, 1068332),
-              "Q6_K": (-1431, 4612, 80705)}
+              "Q6_K": (-1431, 4612, 80705), "IQ4_NL": (-35, -257, -4743)}
     for kind, (first, total, weighted) in expect.items():
         size, n = gguf.GGML_QUANT_SIZES[Q[kind]][1], gguf.GGML_QUANT_SIZES[Q[kind]][0]
         b = ((37 * np.arange(size) + 11) % 256).astype(np.uint8)

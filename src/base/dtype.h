@@ -19,6 +19,7 @@ typedef enum cop_dtype {
     COP_Q4_K = 12,
     COP_Q5_K = 13,
     COP_Q6_K = 14,
+    COP_IQ4_NL = 20,
     COP_BF16 = 30,
     COP_N_DTYPES = 42  // one past the largest id of the file format's list
 } cop_dtype;

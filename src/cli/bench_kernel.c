@@ -15,7 +15,7 @@ static const struct {
     cop_dtype type;
 } types[] = {
     {"q4_0", COP_Q4_0}, {"q4_1", COP_Q4_1}, {"q5_0", COP_Q5_0}, {"q5_1", COP_Q5_1}, {"q8_0", COP_Q8_0}, {"q4_k", COP_Q4_K},
-    {"q5_k", COP_Q5_K}, {"q6_k", COP_Q6_K}, {"bf16", COP_BF16}, {"f16", COP_F16},   {"f32", COP_F32},
+    {"q5_k", COP_Q5_K}, {"q6_k", COP_Q6_K}, {"iq4_nl", COP_IQ4_NL}, {"bf16", COP_BF16}, {"f16", COP_F16},   {"f32", COP_F32},
 };
 #define N_TYPES (sizeof types / sizeof *types)
 
@@ -156,7 +156,7 @@ cop_status cop_bench_kernel(cop_bench *b) {
         st = bench_type(b, t, widths, n_widths, &a);
         cop_cli_progress("kernels", (double)(t + 1) / N_TYPES);
     }
-    if (!st && !found) st = cop_fail(COP_ERR_ARG, "--type %s: none of q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k, bf16, f16, f32", b->args->types);
+    if (!st && !found) st = cop_fail(COP_ERR_ARG, "--type %s: none of q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k, iq4_nl, bf16, f16, f32", b->args->types);
     cop_cli_progress("", 1);
     if (!st) st = cop_bench_stream(b);
     cop_free(a.rows);

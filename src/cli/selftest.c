@@ -59,7 +59,7 @@ static uint64_t product_hash(const cop_kernels *k, data *d, cop_dtype type) {
     for (size_t at = 0; at < row_bytes * COP_TILE; at += (size_t)info->block_bytes) {  // scales near one
         uint8_t *scale = d->rows + at + (type == COP_Q6_K ? 208 : info->block == 1 ? (size_t)info->block_bytes - 2 : 0);
         scale[1] = (uint8_t)(0x38 | (scale[1] & 0x83));
-        if (info->block > 1 && type != COP_Q6_K && type != COP_Q8_0) scale[3] = (uint8_t)(0x38 | (scale[3] & 0x83));
+        if (info->block > 1 && type != COP_Q6_K && type != COP_Q8_0 && type != COP_IQ4_NL) scale[3] = (uint8_t)(0x38 | (scale[3] & 0x83));
     }
     memset(d->tile, 0, sizeof d->tile);
     cop_pack_tile(d->tile, type, d->rows, row_bytes, COP_TILE, COLS, 0);
@@ -106,7 +106,7 @@ static uint64_t attention_hash(const cop_kernels *k, data *d, cop_kv_type type) 
     return XXH64(d->y, 3 * (size_t)head * sizeof(float), XXH64(d->s, 3 * COP_PAGE * sizeof(float), 0));
 }
 
-static const cop_dtype types[] = {COP_F32, COP_F16, COP_BF16, COP_Q4_0, COP_Q4_1, COP_Q5_0, COP_Q5_1, COP_Q8_0, COP_Q4_K, COP_Q5_K, COP_Q6_K};
+static const cop_dtype types[] = {COP_F32, COP_F16, COP_BF16, COP_Q4_0, COP_Q4_1, COP_Q5_0, COP_Q5_1, COP_Q8_0, COP_Q4_K, COP_Q5_K, COP_Q6_K, COP_IQ4_NL};
 #define N_TYPES (sizeof types / sizeof *types)
 #define N_KERNELS (N_TYPES + 1 + COP_N_KV_TYPES)
 

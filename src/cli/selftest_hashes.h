@@ -17,6 +17,7 @@ static const uint64_t kernel_hashes[] = {
     0xaf6b7dc2b86f4231,  // product Q4_K
     0x3c40bc64c4671056,  // product Q5_K
     0x7e42fd493a4683c9,  // product Q6_K
+    0x8b56224d8f52417f,  // product IQ4_NL
     0x562f57fd9ad756e3,  // rows
     0x5b121463094f7e42,  // attention f16
     0x3280545bee9ce762,  // attention bf16

@@ -36,6 +36,7 @@
 //
 //   type        one block                                                    bytes per tile
 //   Q4_0        nibbles, d halves                                            288 per 32 columns
+//   IQ4_NL      as Q4_0; a nibble is an index into cop_iq4_nl_values          288 per 32
 //   Q4_1        nibbles, d halves, m halves                                  320 per 32
 //   Q5_0        nibbles, fifth bits, d halves                                352 per 32
 //   Q5_1        nibbles, fifth bits, d halves, m halves                      384 per 32
@@ -49,6 +50,8 @@
 // Columns of the quantised types are a multiple of 32 (256 for the K types); columns of F16, F32 and
 // BF16 are padded with zero columns to a multiple of 2.
 // ---------------------------------------------------------------------------------------------
+
+extern const int8_t cop_iq4_nl_values[16];  // what the codes of IQ4_NL stand for (pack.c)
 
 #define COP_TILE 16       // rows of a tile, and virtual lanes of a sum along a row
 #define COP_BLOCK 32      // columns of an activation block
@@ -113,6 +116,7 @@ typedef void cop_quantise_fn(cop_act *out, size_t stride, const float *x, int n_
  *
  * Quantised types, per row and column, blocks b in order, acc = 0:
  *   t   = exact integer sum over the 32 columns of q_w * q
+ *           IQ4_NL: q_w = cop_iq4_nl_values[n]
  *           Q4_0: q_w = n - 8   Q5_0, Q5_1, Q5_K: n - 16   Q8_0: n   Q4_1, Q4_K: n (unsigned)
  *           Q6_K: t = S[2b] * (sum of the first 16 of (n - 32) q) + S[2b+1] * (the second 16)
  *   u   = (float)t * w_d          w_d = d;  Q4_K, Q5_K: D * (float)S[b];  Q6_K: D

@@ -58,6 +58,8 @@ static void store32(uint8_t *p, uint32_t x) {
     for (int t = 0; t < 4; t++) p[t] = (uint8_t)(x >> 8 * t);
 }
 
+const int8_t cop_iq4_nl_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
 // Scale S and minimum M of sub-block k of Q4_K and Q5_K: six bits each, packed in 12 bytes.
 static void k_scales(const uint8_t s[12], int k, uint8_t *S, uint8_t *M) {
     if (k < 4) {
@@ -84,6 +86,7 @@ static void dequantise_32(float *y, cop_dtype type, const uint8_t *src) {
     const int offset = has_m ? 0 : five ? 16 : 8;
     for (int i = 0; i < 32; i++) {
         int n = (i < 16 ? q[i] & 15 : q[i - 16] >> 4) + (int)(fifth >> i & 1) * 16 - offset;
+        if (type == COP_IQ4_NL) n = cop_iq4_nl_values[n + offset];
         y[i] = has_m ? d * (float)n + m : d * (float)n;
     }
 }
@@ -138,6 +141,7 @@ static layout layout_of(cop_dtype type) {
     case COP_F32: return (layout){1, 64};
     case COP_F16: return (layout){1, 32};
     case COP_BF16: return (layout){2, 64};
+    case COP_IQ4_NL:
     case COP_Q4_0: return (layout){32, 288};
     case COP_Q4_1: return (layout){32, 320};
     case COP_Q5_0: return (layout){32, 352};

@@ -21,7 +21,7 @@
 static const char *const models[] = {
     "tiny-llama-a", "tiny-llama-b", "tiny-qwen2-a", "tiny-qwen2-b", "tiny-qwen3-a", "tiny-qwen3-b", "tiny-gemma3-a", "tiny-gemma3-b",
     "tiny-f16", "tiny-bf16",
-    "tiny-q8_0", "tiny-q4_0", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
+    "tiny-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
 #define N_MODELS ((int)(sizeof models / sizeof *models))
 
 static char **wanted;  // names of models, NULL behind the last; none: all

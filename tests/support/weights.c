@@ -5,7 +5,8 @@
 #include "base/alloc.h"
 
 const cop_dtype test_types[TEST_N_TYPES] = {COP_F32,  COP_F16,  COP_BF16, COP_Q4_0, COP_Q4_1, COP_Q5_0,
-                                            COP_Q5_1, COP_Q8_0, COP_Q4_K, COP_Q5_K, COP_Q6_K};
+                                            COP_Q5_1, COP_Q8_0, COP_Q4_K, COP_Q5_K, COP_Q6_K,
+                                            COP_IQ4_NL};
 
 // xorshift64*: Vigna 2016.
 test_rng test_seed(uint64_t seed) { return (test_rng){seed * 0x9e3779b97f4a7c15u + 0x2545f4914f6cdd1du}; }

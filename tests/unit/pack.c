@@ -27,6 +27,7 @@ static void blocks_dequantise_to_the_vectors_of_the_reference(void **state) {
         {COP_Q8_0, 0, -1, 85, 122, -91, 94, -48, -176, -3779},
         {COP_Q4_K, 0, 2, 315.5, -25.5, 423, 150, 48.5, 54440, 495876},
         {COP_Q5_K, 0, 2, 811.5, -25.5, 1047, 774, 108.5, 116216, 1068332},
+        {COP_IQ4_NL, 0, -1, -35, 25, -35, -127, 1, -257, -4743},
         {COP_Q6_K, 208, -1, -1431, 1696, -351, 364, -60, 4612, 80705},
     };
     for (size_t v = 0; v < sizeof vectors / sizeof *vectors; v++) {
@@ -122,7 +123,7 @@ static void tiles_have_the_documented_sizes(void **state) {
         size_t bytes;
     } cases[] = {
         {COP_Q4_0, 64, 2 * 288}, {COP_Q4_1, 32, 320},      {COP_Q5_0, 32, 352},       {COP_Q5_1, 32, 384},
-        {COP_Q8_0, 96, 3 * 544}, {COP_Q4_K, 256, 2368},    {COP_Q5_K, 512, 2 * 2880}, {COP_Q6_K, 256, 3360},
+        {COP_Q8_0, 96, 3 * 544}, {COP_Q4_K, 256, 2368},    {COP_Q5_K, 512, 2 * 2880}, {COP_Q6_K, 256, 3360}, {COP_IQ4_NL, 96, 3 * 288},
         {COP_BF16, 3, 2 * 64},   {COP_F16, 3, 4 * 32},     {COP_F32, 1, 2 * 64},      {COP_Q4_0, 33, 0},
         {COP_Q4_K, 128, 0},      {COP_Q4_0, 0, 0},         {COP_F32, -2, 0},          {(cop_dtype)10, 256, 0},
         {COP_N_DTYPES, 32, 0},   {COP_F32, INT32_MAX, ((size_t)INT32_MAX + 1) * 64},

@@ -68,6 +68,10 @@ INLINE void unpack(int8x16_t v[8], cop_dtype type, const uint8_t *q, int g) {
         u[j] = vandq_u8(both, vdupq_n_u8(15));
         u[j + 4] = vshrq_n_u8(both, 4);
     }
+    if (type == COP_IQ4_NL) {
+        UNROLL for (int j = 0; j < 8; j++) v[j] = vqtbl1q_s8(vld1q_s8(cop_iq4_nl_values), u[j]);
+        return;
+    }
     int offset = 0;
     if (type == COP_Q4_0) offset = 8;
     if (type == COP_Q5_0 || type == COP_Q5_1 || type == COP_Q5_K) {
@@ -198,6 +202,7 @@ INLINE void product(float *y, size_t y_stride, cop_dtype type, const uint8_t *w,
     }
 
 PRODUCT(q4_0, COP_Q4_0)
+PRODUCT(iq4_nl, COP_IQ4_NL)
 PRODUCT(q4_1, COP_Q4_1)
 PRODUCT(q5_0, COP_Q5_0)
 PRODUCT(q5_1, COP_Q5_1)

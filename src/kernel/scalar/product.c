@@ -52,6 +52,12 @@ static void read_q4_0(block *w, const uint8_t *tile, int b, int r) {
     w->d = half_of(at + 256, r);
 }
 
+static void read_iq4_nl(block *w, const uint8_t *tile, int b, int r) {
+    const uint8_t *at = tile + (size_t)b * 288;
+    for (int k = 0; k < COP_BLOCK; k++) w->q[k] = cop_iq4_nl_values[nibble(at, r, k)];
+    w->d = half_of(at + 256, r);
+}
+
 static void read_q4_1(block *w, const uint8_t *tile, int b, int r) {
     const uint8_t *at = tile + (size_t)b * 320;
     read_nibbles(w, at, r, 0);
@@ -141,6 +147,7 @@ static void product(float *y, size_t y_stride, const uint8_t *w, int cols, const
     }
 
 QUANTISED(q4_0, false)
+QUANTISED(iq4_nl, false)
 QUANTISED(q4_1, true)
 QUANTISED(q5_0, false)
 QUANTISED(q5_1, true)

@@ -6,7 +6,7 @@
 //   5 bits, centred by -16          16 x 16 x 127 = 32512
 //   6 bits, centred by -32, halves   8 x 32 x 127 = 32512
 // Centring costs nothing but the start value: the negated sums of the activations in act.n[], times the
-// centre. Q8_0 has no room in 16 bits and pays a maddwd for each vector.
+// centre. Q8_0 and IQ4_NL have no room in 16 bits and pay a maddwd for each vector.
 //
 // Weights are unpacked straight into registers. With more than 4 columns the first tile of columns also
 // keeps what it unpacked, 256 columns of the matrix at a time, in a buffer on the stack, and the other
@@ -103,7 +103,7 @@ COP_INLINE __m256i start_sum(const cop_dtype t, const cop_act *x, const int part
 }
 
 COP_INLINE __m256i add_product(const cop_dtype t, __m256i sum, __m256i w, __m256i q) {
-    if (t != COP_Q8_0) return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, q));
+    if (!is_signed(t)) return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, q));
     // |w| is unsigned, so -128 is 128, and 2 x 128 x 127 fits; the sign goes to q, which is never -128.
     __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
@@ -141,7 +141,7 @@ COP_INLINE void block_sums(const cop_dtype t, const int columns, const source fr
         COP_UNROLL for (int half = 0; half < 2; half++) {
             const __m256i scale = widener(t, from, k, b, part, half);
             COP_UNROLL for (int c = 0; c < columns; c++) {
-                const __m256i wide = t == COP_Q8_0 ? sums[c][half] : _mm256_madd_epi16(sums[c][half], scale);
+                const __m256i wide = is_signed(t) ? sums[c][half] : _mm256_madd_epi16(sums[c][half], scale);
                 total[c][half] = part ? _mm256_add_epi32(total[c][half], wide) : wide;
             }
         }

@@ -65,7 +65,7 @@ COP_INLINE __m512 load_signed(const uint8_t *p) {
                                           : _mm512_srli_epi16(from, (left) < 0 ? -(left) : 0),          \
                               mask, w, 0xea)
 
-// Eight vectors of unsigned bytes: the codes of one block (of Q8_0: plus 128).
+// Eight vectors of unsigned bytes: the codes of one block (of Q8_0 and IQ4_NL: plus 128).
 COP_INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
     if (type == COP_Q8_0) {
         const __m512i flip = _mm512_set1_epi8((char)0x80);
@@ -77,6 +77,11 @@ COP_INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
         const __m512i v = _mm512_loadu_si512(at + 64 * j);
         w[j] = _mm512_and_si512(v, low);
         w[j + 4] = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
+    }
+    if (type == COP_IQ4_NL) {  // values plus 128
+        const __m512i signed_values = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)cop_iq4_nl_values));
+        const __m512i values = _mm512_xor_si512(signed_values, _mm512_set1_epi8((char)0x80));
+        COP_UNROLL for (int j = 0; j < 8; j++) w[j] = _mm512_shuffle_epi8(values, w[j]);
     }
     if (code_bytes(type) == 320) {
         const __m512i fifth = _mm512_loadu_si512(at + 256), mask = _mm512_set1_epi8(0x10);
@@ -149,7 +154,7 @@ COP_INLINE __m512 block_sum(cop_dtype type, const __m512i w[8], const scales *s,
     }
     const __m512i n = _mm512_set1_epi32(act->n[0]);
     const __m512i start = type == COP_Q4_0   ? _mm512_slli_epi32(n, 3)
-                          : type == COP_Q8_0 ? _mm512_slli_epi32(n, 7)
+                          : type == COP_Q8_0 || type == COP_IQ4_NL ? _mm512_slli_epi32(n, 7)
                           : code_bytes(type) == 320 ? _mm512_slli_epi32(n, 4)
                                                     : zero;
     return _mm512_cvtepi32_ps(dot(start, w, act->q, 0, 8));
@@ -208,6 +213,7 @@ COP_INLINE void product(float *y, size_t y_stride, const uint8_t *w, int cols, c
     }
 
 PRODUCT(q4_0, COP_Q4_0)
+PRODUCT(iq4_nl, COP_IQ4_NL)
 PRODUCT(q4_1, COP_Q4_1)
 PRODUCT(q5_0, COP_Q5_0)
 PRODUCT(q5_1, COP_Q5_1)

@@ -48,6 +48,9 @@ COP_INLINE bool has_minimum(const cop_dtype t) {
     return t == COP_Q4_1 || t == COP_Q5_1 || t == COP_Q4_K || t == COP_Q5_K;
 }
 
+// Signed weights have no room in 16 bits and pay a maddwd for each vector.
+COP_INLINE bool is_signed(const cop_dtype t) { return t == COP_Q8_0 || t == COP_IQ4_NL; }
+
 // Bytes of the weights of one block, without what scales them.
 COP_INLINE size_t quants_bytes(const cop_dtype t) {
     return t == COP_Q8_0 ? 512 : t == COP_Q6_K ? 384 : has_fifth_bit(t) ? 320 : 256;
@@ -65,11 +68,13 @@ COP_INLINE const uint8_t *block_quants(const cop_dtype t, const uint8_t *chunk, 
     return chunk + (size_t)b * (is_k_type(t) ? quants_bytes(t) : block_bytes(t));
 }
 
-// Vector j of one half of a block, as bytes: unsigned, or signed for Q8_0.
+// Vector j of one half of a block, as bytes: unsigned, or signed where is_signed says so.
 COP_INLINE __m256i unpack_vector(const cop_dtype t, const uint8_t *quants, const int half, const int j) {
     const uint8_t *p = quants + 32 * half;
     if (t == COP_Q8_0) return load_bytes(p + 64 * j);
     __m256i w = shift_bits(load_bytes(p + 64 * (j % 4)), j < 4 ? 0 : -4, 0x0f);
+    if (t == COP_IQ4_NL)
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)cop_iq4_nl_values)), w);
     if (has_fifth_bit(t)) w = _mm256_or_si256(w, shift_bits(load_bytes(p + 256), 4 - j, 0x10));
     if (t == COP_Q6_K) w = _mm256_or_si256(w, shift_bits(load_bytes(p + 256 + 64 * (j % 2)), 4 - j / 2 * 2, 0x30));
     return w;
