@@ -176,7 +176,7 @@ docs:  ## list the documents, after checking the names and links in them
 
 .PHONY: lint fmt install uninstall
 lint:  ## floors, banned calls, lengths, names, headers, links
-	CC=$(CC) tools/lint
+	CC="$(CC)" tools/lint
 fmt:  ## clang-format of the lines that differ from the last commit
 	git clang-format --extensions c,h HEAD
 D := $(DESTDIR)$(PREFIX)
