@@ -168,8 +168,8 @@ demo:  ## install what is missing, build, get the default model, and let it writ
 	$(OUT)/coppice pull smollm2-135m
 	$(OUT)/coppice run -m smollm2-135m --chat -p "Why is the sky blue?" -n 120 --stats
 	@echo; echo "the same text plain and drafted:"
+	$(OUT)/coppice run -m smollm2-135m -p "$(COUNT)" -n 96 --draft none --stats >/dev/null
 	$(OUT)/coppice run -m smollm2-135m -p "$(COUNT)" -n 96 --stats >/dev/null
-	$(OUT)/coppice run -m smollm2-135m -p "$(COUNT)" -n 96 --stats --draft copy >/dev/null
 docs:  ## list the documents, after checking the names and links in them
 	@tools/check_tour
 	@grep -m1 -H '^# ' README.md CONTRIBUTING.md docs/*.md docs/decisions/*.md | sed 's/:# /\t/' | expand -t 52

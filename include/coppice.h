@@ -47,6 +47,7 @@ typedef struct cop_engine_options {
     int threads;                /* 0: one per usable core */
     const char *cpu_level;      /* "scalar", "avx2", "avx512", "neon"; NULL: COPPICE_CPU, else the best */
     int keep_packed;            /* 1: keep packed weights in the cache folder, so that the next start is fast */
+    const char *draft_model;    /* a smaller model of the same vocabulary for drafters that want one; NULL: none */
     void (*progress)(void *user, double done); /* while weights are packed, 0 ... 1; may be NULL */
     void *user;
 } cop_engine_options;
@@ -90,7 +91,13 @@ typedef struct cop_session_options {
     int n_bias;
     const char *const *stop;  /* [n_stop] strings that end the text; not part of it */
     int n_stop;
-    const char *draft;        /* drafters: "none", or NAME[:option=value,...][+NAME...]; NULL: none */
+    const char *draft;        /* drafters: "none", "auto", or NAME[:option=value,...][+NAME...]; NULL: none */
+    const char *verify;       /* verifier, NAME[:option=value,...]; NULL: coupled */
+    const char *control;      /* controller, NAME[:option=value,...]; NULL: auto with draft auto, else fixed */
+    int remember;             /* 1: with draft auto, begin with what was learnt about this model on this
+                                 machine, and keep what this session learns, in a file of the cache folder */
+    void (*note)(void *user, const char *line); /* the controller's decisions in words; may be NULL */
+    void *note_user;
     int hash_logits;          /* 1: keep a hash of the logits of every generated token */
 } cop_session_options;
 
@@ -132,7 +139,7 @@ typedef struct cop_result {
     cop_finish finish;
     double prefill_seconds, decode_seconds;
     uint64_t logits_hash;  /* of all generated tokens so far in this call; 0 when not asked for */
-    int64_t steps, drafted, accepted; /* forwards while decoding, nodes proposed, nodes accepted */
+    int64_t steps, drafted, accepted; /* forwards while decoding, drafted nodes computed, and accepted */
 } cop_result;
 
 /* Text as it comes: whole UTF-8 characters. Return 0 to go on, anything else to stop. */

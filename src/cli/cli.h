@@ -30,6 +30,7 @@ typedef struct cop_model_args {
     const char *model;
     int32_t threads, context;
     const char *level, *cache_type;
+    const char *draft_model;
     bool no_packed, json;
 } cop_model_args;
 #define COP_MODEL_ARGS(type, field)                                                                                       \
@@ -41,6 +42,25 @@ typedef struct cop_model_args {
 #define COP_CONTEXT_ARGS(type, field)                                                                                     \
     {'c', "ctx", COP_ARG_INT, offsetof(type, field.context), 2, 1 << 22, "N", "context: tokens held; default the model's, at most 4096"}, \
     {0, "cache", COP_ARG_TEXT, offsetof(type, field.cache_type), 0, 0, "TYPE", "cache elements: f16, bf16, q8_0, f32"}
+
+/* Options of the commands that decode: how they draft. `model` is the field of the cop_model_args. */
+typedef struct cop_draft_args {
+    const char *draft, *verify, *control;
+    bool verbose;
+} cop_draft_args;
+#define COP_DRAFT_ARGS(type, field, model)                                                                                            \
+    {0, "draft", COP_ARG_TEXT, offsetof(type, field.draft), 0, 0, "NAMES",                                                            \
+     "drafters: auto (default), none, or NAME[:option=value,...][+NAME...]; `coppice methods`"},                                      \
+    {0, "draft-model", COP_ARG_TEXT, offsetof(type, model.draft_model), 0, 0, "M", "a smaller model of the same vocabulary to draft with"}, \
+    {0, "verify", COP_ARG_TEXT, offsetof(type, field.verify), 0, 0, "NAME", "verifier; default coupled, which changes no text"},      \
+    {0, "control", COP_ARG_TEXT, offsetof(type, field.control), 0, 0, "NAME",                                                         \
+     "controller, NAME[:option=value,...]; default auto with --draft auto, else fixed"},                                              \
+    {0, "verbose", COP_ARG_FLAG, offsetof(type, field.verbose), 0, 0, NULL, "what the controller decides, on standard error"}
+
+/* Set a session's options from them. `automatic`: what drafts when nothing was said. */
+void cop_cli_draft_options(cop_session_options *out, const cop_draft_args *args);
+/* What drafting did, as the object `draft` of a reply; a new reference. */
+json_t *cop_cli_draft_json(const cop_session *session);
 
 /* Open the model of -m, with a progress line while weights are packed. */
 cop_status cop_cli_open(cop_engine **out, const cop_model_args *args);

@@ -60,9 +60,35 @@ cop_status cop_cli_open(cop_engine **out, const cop_model_args *args) {
     o.cpu_level = args->level;
     o.keep_packed = !args->no_packed;
     o.progress = packing;
+    o.draft_model = args->draft_model;
     cop_status st = cop_engine_open(out, args->model, &o);
     cop_cli_progress("", 1);
     return st;
+}
+
+static void print_note(void *user, const char *line) {
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
+void cop_cli_draft_options(cop_session_options *out, const cop_draft_args *args) {
+    out->draft = args->draft ? args->draft : "auto";
+    out->verify = args->verify;
+    out->control = args->control;
+    if (args->verbose) out->note = print_note;
+}
+
+json_t *cop_cli_draft_json(const cop_session *s) {
+    const cop_step_stats *st = &s->stats;
+    json_t *names = json_array(), *depths = json_array();
+    for (int i = 0; i < s->n_drafters; i++) json_array_append_new(names, json_string(s->drafters[i].type->name));
+    int deepest = COP_DEPTHS;
+    while (deepest > 0 && !st->by_depth[deepest - 1]) deepest--;
+    for (int i = 0; i < deepest; i++) json_array_append_new(depths, json_integer((json_int_t)st->by_depth[i]));
+    return json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f, s:I}", "drafters", names, "verify", s->verifier->name,
+                     "control", s->controller->name, "steps", (json_int_t)st->steps, "rows", (json_int_t)st->rows, "proposed",
+                     (json_int_t)st->proposed, "drafted", (json_int_t)st->drafted, "accepted", (json_int_t)st->accepted, "by_depth", depths,
+                     "draft_seconds", st->draft_seconds, "verify_seconds", st->verify_seconds, "off_steps", (json_int_t)st->off_steps);
 }
 
 cop_status cop_cli_read_stdin(size_t most, char **text, size_t *bytes) {

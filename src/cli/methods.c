@@ -44,6 +44,10 @@ static json_t *collect(void) {
         const cop_verifier_type *v = cop_verifiers[i];
         add(all, "verify", v->name, v->summary, v->source, v->lossless, 0, v->options);
     }
+    for (int i = 0; cop_controllers[i]; i++) {
+        const cop_controller_type *c = cop_controllers[i];
+        add(all, "control", c->name, c->summary, c->source, true, 0, c->options);
+    }
     return all;
 }
 
@@ -71,5 +75,5 @@ static cop_status run(int argc, char **argv) {
 }
 
 const cop_command cop_command_methods = {
-    .name = "methods", .summary = "every drafter and verifier, with options and sources", .usage = "methods [--json]", .options = options, .run = run,
+    .name = "methods", .summary = "every drafter, verifier and controller, with options and sources", .usage = "methods [--json]", .options = options, .run = run,
 };

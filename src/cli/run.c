@@ -9,7 +9,8 @@
 
 typedef struct run_args {
     cop_model_args model;
-    const char *prompt, *file, *system, *draft;
+    cop_draft_args draft;
+    const char *prompt, *file, *system;
     cop_texts stop;
     int32_t n, top_k, penalty_window;
     double temp, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty;
@@ -36,7 +37,7 @@ static const cop_arg options[] = {
     {0, "presence-penalty", COP_ARG_NUMBER, offsetof(run_args, presence_penalty), -100, 100, "X", "subtract once from seen tokens"},
     {0, "penalty-window", COP_ARG_INT, offsetof(run_args, penalty_window), 0, 1 << 20, "N", "last tokens that count as seen; default 64"},
     {'s', "seed", COP_ARG_SEED, offsetof(run_args, seed), 0, 0, "S", "same seed, same text; default 0"},
-    {0, "draft", COP_ARG_TEXT, offsetof(run_args, draft), 0, 0, "NAMES", "drafters: none, or NAME[:option=value,...][+NAME...]"},
+    COP_DRAFT_ARGS(run_args, draft, model),
     {0, "stats", COP_ARG_FLAG, offsetof(run_args, stats), 0, 0, NULL, "speed and hash of the logits on standard error"},
     {0},
 };
@@ -81,15 +82,13 @@ static double rate(double n, double seconds) { return seconds > 0 ? n / seconds 
 static cop_status print_json(const cop_session *s, const sink *out, const cop_result *r) {
     char hash[20];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->logits_hash);
-    const cop_step_stats *st = &s->stats;
     json_t *v = json_pack(
-        "{s:o, s:i, s:i, s:s, s:s, s:{s:f, s:f, s:f, s:f, s:f}, s:{s:I, s:I, s:I, s:I, s:f, s:f}}", "text",
+        "{s:o, s:i, s:i, s:s, s:s, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "text",
         cop_cli_json_text(out->text.v ? out->text.v : "", out->text.n), "tokens", r->tokens, "prompt_tokens", r->prompt_tokens,
         "finish_reason", finish_name(r->finish), "logits_hash", hash, "timings", "prefill_seconds", r->prefill_seconds,
         "prefill_tokens_per_s", rate(r->computed_tokens - 1, r->prefill_seconds), "decode_seconds", r->decode_seconds,
-        "decode_tokens_per_s", rate(r->tokens, r->decode_seconds), "load_seconds", s->engine->model->load_seconds, "draft", "steps",
-        (json_int_t)r->steps, "drafted", (json_int_t)r->drafted, "accepted", (json_int_t)r->accepted, "rows", (json_int_t)st->rows,
-        "draft_seconds", st->draft_seconds, "verify_seconds", st->verify_seconds);
+        "decode_tokens_per_s", rate(r->tokens, r->decode_seconds), "load_seconds", s->engine->model->load_seconds, "draft",
+        cop_cli_draft_json(s));
     return cop_cli_print_json(v);
 }
 
@@ -130,7 +129,7 @@ static cop_status open_session(cop_session **out, cop_engine *engine, const run_
     o.seed = a->seed;
     o.stop = a->stop.v;
     o.n_stop = a->stop.n;
-    o.draft = a->draft;
+    cop_cli_draft_options(&o, &a->draft);
     o.hash_logits = a->model.json || a->stats;
     return cop_session_open(out, engine, &o);
 }
@@ -158,7 +157,8 @@ const cop_command cop_command_run = {
     .name = "run",
     .summary = "generate text from a prompt",
     .usage = "run -m M (-p TEXT | -f FILE | -p -) [-n N] [--temp T] [--seed S] [-t THREADS] [--raw | --chat]\n"
-             "    [--system TEXT] [--stop TEXT] [--ctx N] [--json]",
+             "    [--system TEXT] [--stop TEXT] [--ctx N] [--json]\n"
+             "    [--draft NAMES] [--draft-model M] [--verify NAME] [--control NAME] [--verbose]",
     .options = options,
     .run = run,
 };

@@ -25,10 +25,9 @@ static uint32_t bucket(const int32_t *run, int n) {
     return h & (BUCKETS - 1);
 }
 
-static cop_status start(void *state, int max_nodes, int max_tokens, int V) {
+static cop_status start(void *state, const cop_draft_setup *setup) {
     copy *c = state;
-    (void)max_nodes;
-    (void)V;
+    int max_tokens = setup->max_tokens;
     c->max_tokens = max_tokens;
     c->newest = cop_alloc_array(BUCKETS, sizeof *c->newest);
     c->older = cop_alloc_array((size_t)max_tokens + 1, sizeof *c->older);
@@ -69,6 +68,9 @@ static int match_length(const cop_view *view, int end) {
     return n;
 }
 
+// The match as it will be when the text has come this far.
+static uint8_t confidence(int length) { return (uint8_t)(length < COP_BUCKETS ? length : COP_BUCKETS - 1); }
+
 static void propose(void *state, const cop_view *view, cop_tree *tree) {
     copy *c = state;
     catch_up(c, view);
@@ -83,7 +85,11 @@ static void propose(void *state, const cop_view *view, cop_tree *tree) {
     if (!best) return;
     int n = 2 * best_length < c->depth ? 2 * best_length : c->depth, node = COP_TREE_ROOT;
     int period = view->n_tokens - best;  // a copy that reaches the end goes on with itself
-    for (int i = 0; i < n && node >= 0; i++) node = cop_tree_add(tree, node, view->tokens[best + i % period], COP_LOGP_NONE);
+    for (int i = 0; i < n; i++) {
+        node = cop_tree_add(tree, node, view->tokens[best + i % period], COP_LOGP_NONE);
+        if (node < 0) return;
+        if (tree->nodes[node].source == tree->source) tree->nodes[node].bucket = confidence(best_length + i);
+    }
 }
 
 static const cop_option options[] = {
@@ -94,6 +100,7 @@ static const cop_option options[] = {
 };
 
 const cop_drafter_type cop_drafter_copy = {
-    .name = "copy", .summary = "repeat what followed the same tokens earlier", .source = "Saxena 2023; Dumitru 2025",
+    .name = "copy", .summary = "repeat what followed the same tokens earlier", .source = "Saxena 2023; Dumitru 2025", .needs = COP_IN_AUTO,
+    .auto_options = "depth=32,order=2",
     .state_size = sizeof(copy), .options = options, .start = start, .propose = propose, .reset = reset, .stop = stop,
 };

@@ -20,6 +20,34 @@ static bool packed_folder(char *out, size_t bytes) {
     return n > 0 && (size_t)n < bytes;
 }
 
+// Drafts are token ids, so both models must mean the same by each. Rows beyond the smaller vocabulary are
+// padding, or tokens that only one of them can say; a model drafts none of those of the other.
+static cop_status check_vocabulary(const cop_engine *e, const cop_tokenizer *draft, const char *path) {
+    int n = cop_tokenizer_n_tokens(draft), m = cop_tokenizer_n_tokens(e->tokenizer);
+    for (int32_t t = 0; t < n && t < m; t++) {
+        size_t a_bytes, b_bytes;
+        const char *a = cop_tokenizer_piece(draft, t, true, &a_bytes);
+        const char *b = cop_tokenizer_piece(e->tokenizer, t, true, &b_bytes);
+        if (a_bytes != b_bytes || memcmp(a, b, a_bytes))
+            return cop_fail(COP_ERR_UNSUPPORTED, "%s: another tokenizer than the model's: token %d is '%.*s' there and '%.*s' here", path, t,
+                            a_bytes > 24 ? 24 : (int)a_bytes, a, b_bytes > 24 ? 24 : (int)b_bytes, b);
+    }
+    int least = m < n ? m : n, most = m < n ? n : m;
+    if (most - least > 1024) return cop_fail(COP_ERR_UNSUPPORTED, "%s: another tokenizer than the model's: %d tokens, here %d", path, n, m);
+    return COP_OK;
+}
+
+static cop_status open_draft_model(cop_engine *e, const char *name, const cop_model_options *options) {
+    char path[COP_PATH_MAX];
+    cop_tokenizer *tokenizer = NULL;
+    COP_TRY(cop_model_locate(path, name));
+    COP_TRY(cop_model_open(&e->draft_model, path, e->pool, options));
+    COP_TRY(cop_vocab_open(&tokenizer, e->draft_model->file));
+    cop_status st = check_vocabulary(e, tokenizer, path);
+    cop_tokenizer_free(tokenizer);
+    return st;
+}
+
 static cop_status open_engine(cop_engine *e, const char *name, const cop_engine_options *o) {
     char path[COP_PATH_MAX], packed[COP_PATH_MAX];
     COP_TRY(cop_model_locate(path, name));
@@ -28,9 +56,10 @@ static cop_status open_engine(cop_engine *e, const char *name, const cop_engine_
     if (o->keep_packed && packed_folder(packed, sizeof packed)) options.packed_folder = packed;
     COP_TRY(cop_model_open(&e->model, path, e->pool, &options));
     COP_TRY(cop_vocab_open(&e->tokenizer, e->model->file));
+    e->keep_learnt = o->keep_packed;
     if (cop_tokenizer_n_tokens(e->tokenizer) > e->model->desc.V)
         return cop_fail(COP_ERR_FORMAT, "%s: %d tokens for %d rows of the embedding", path, cop_tokenizer_n_tokens(e->tokenizer), e->model->desc.V);
-    return COP_OK;
+    return o->draft_model ? open_draft_model(e, o->draft_model, &options) : COP_OK;
 }
 
 cop_status cop_engine_open(cop_engine **out, const char *model, const cop_engine_options *options) {
@@ -51,6 +80,7 @@ void cop_engine_close(cop_engine *e) {
     if (!e) return;
     cop_tokenizer_free(e->tokenizer);
     cop_model_close(e->model);
+    cop_model_close(e->draft_model);
     cop_pool_free(e->pool);
     cop_free(e);
 }

@@ -91,6 +91,7 @@ static cop_status decode(cop_session *s, int max_tokens, stream *t, cop_result *
         }
         int before = s->n_tokens;
         bool ended = false;
+        s->room = max_tokens - r->tokens;
         COP_TRY(cop_step(s, &ended));
         int n = s->verdict.n_tokens, room = max_tokens - r->tokens;
         if (n > room || n > s->context - before) {
@@ -147,6 +148,7 @@ cop_status cop_session_step(cop_session *s, int32_t *tokens, size_t max_tokens, 
     COP_TRY(cop_session_prefill(s, NULL, NULL));
     int before = s->n_tokens;
     bool end = false;
+    s->room = max_tokens < INT32_MAX ? (int)max_tokens : 0;
     COP_TRY(cop_step(s, &end));
     size_t n = (size_t)s->verdict.n_tokens, room = (size_t)(s->context - before);
     size_t most = max_tokens < room ? max_tokens : room;

@@ -9,7 +9,7 @@
 #define TREE_NODES 64     // nodes of a tree, the root included
 
 cop_session_options cop_session_defaults(void) {
-    return (cop_session_options){.top_p = 1, .repeat_penalty = 1, .penalty_window = 64};
+    return (cop_session_options){.top_p = 1, .repeat_penalty = 1, .penalty_window = 64, .remember = 1};
 }
 
 static cop_status check_number(const char *name, double v) {
@@ -58,35 +58,6 @@ static cop_status open_stops(cop_session *s, const cop_session_options *o) {
     return COP_OK;
 }
 
-static cop_status open_drafter(cop_session *s, const char *text, size_t bytes) {
-    if (s->n_drafters == COP_MAX_DRAFTERS) return cop_fail(COP_ERR_ARG, "more than %d drafters", COP_MAX_DRAFTERS);
-    char copy[256];
-    if (bytes >= sizeof copy) return cop_fail(COP_ERR_ARG, "drafter of %zu letters, at most %zu", bytes, sizeof copy - 1);
-    memcpy(copy, text, bytes);
-    copy[bytes] = 0;
-    size_t name = strcspn(copy, ":");
-    cop_drafter *d = &s->drafters[s->n_drafters];
-    COP_TRY(cop_drafter_find(&d->type, copy, name));
-    d->state = cop_alloc(d->type->state_size);
-    if (!d->state) return cop_fail(COP_ERR_NOMEM, "drafter %s: cannot allocate", d->type->name);
-    s->n_drafters++;
-    cop_options_init(d->type->options, d->state);
-    if (copy[name]) COP_TRY(cop_options_parse(d->type->options, d->state, d->type->name, copy + name + 1));
-    if (d->type->start) COP_TRY(d->type->start(d->state, s->max_nodes, s->context, s->engine->model->desc.V));
-    d->started = true;
-    return COP_OK;
-}
-
-static cop_status open_drafters(cop_session *s, const char *text) {
-    if (!text || !*text || !strcmp(text, "none")) return COP_OK;
-    while (*text) {
-        size_t n = strcspn(text, "+");
-        COP_TRY(open_drafter(s, text, n));
-        text += n + (text[n] == '+');
-    }
-    return COP_OK;
-}
-
 static int default_context(const cop_engine *e) {
     return e->model->desc.max_positions < 4096 ? e->model->desc.max_positions : 4096;
 }
@@ -115,14 +86,13 @@ static cop_status open_buffers(cop_session *s) {
     COP_TRY(cop_workspace_new(&s->ws, s->engine->model, s->max_rows, s->max_nodes, s->context + s->max_rows));
     COP_TRY(cop_tree_init(&s->tree, s->max_nodes, 0, 0));
     s->rows = cop_alloc_array((size_t)s->max_rows, sizeof *s->rows);
-    s->row_of = cop_alloc_array(nodes, sizeof *s->row_of);
     s->keep = cop_alloc_array(nodes, sizeof *s->keep);
+    s->renamed = cop_alloc_array(nodes, sizeof *s->renamed);
     s->committed = cop_alloc_array(nodes + 1, sizeof *s->committed);
     s->verdict.path = cop_alloc_array(nodes, sizeof *s->verdict.path);
     s->verdict.tokens = cop_alloc_array(nodes + 1, sizeof *s->verdict.tokens);
-    s->verifier_state = cop_alloc(s->verifier->state_size);
     s->tokens = cop_alloc_array((size_t)s->context + nodes, sizeof *s->tokens);
-    if (!s->rows || !s->row_of || !s->keep || !s->committed || !s->verdict.path || !s->verdict.tokens || !s->verifier_state || !s->tokens)
+    if (!s->rows || !s->keep || !s->committed || !s->verdict.path || !s->verdict.tokens || !s->renamed || !s->tokens)
         return cop_fail(COP_ERR_NOMEM, "session of %d tokens: cannot allocate", s->context);
     return COP_OK;
 }
@@ -133,14 +103,13 @@ static cop_status open_session(cop_session *s, const cop_session_options *o, con
     if (s->context < 2 || s->context > 1 << 22) return cop_fail(COP_ERR_ARG, "context: %d, must be 2 to %d", s->context, 1 << 22);
     s->max_rows = PREFILL_ROWS;
     s->max_nodes = TREE_NODES;
-    s->verifier = cop_verifiers[0];
     s->hash_logits = o->hash_logits;
     COP_TRY(open_stops(s, o));
     COP_TRY(open_cache(s, o, from));
     COP_TRY(open_buffers(s));
     COP_TRY(open_sampler(s, o));
-    COP_TRY(open_drafters(s, o->draft));
-    s->options.draft = NULL;  // borrowed
+    COP_TRY(cop_session_open_plugins(s, o));
+    s->options.draft = s->options.verify = s->options.control = NULL;  // borrowed
     s->options.stop = NULL;
     s->options.bias_tokens = NULL;
     s->options.bias_values = NULL;
@@ -169,12 +138,10 @@ cop_status cop_session_open(cop_session **out, cop_engine *engine, const cop_ses
 
 void cop_session_close(cop_session *s) {
     if (!s) return;
-    for (int i = 0; i < s->n_drafters; i++) {
-        if (s->drafters[i].started && s->drafters[i].type->stop) s->drafters[i].type->stop(s->drafters[i].state);
-        cop_free(s->drafters[i].state);
-    }
+    cop_session_close_plugins(s);
     cop_sampler_free(s->sampler);
     cop_tree_fini(&s->tree);
+    cop_tree_fini(&s->proposed);
     cop_workspace_free(s->ws);
     cop_seq_free(s->seq);
     if (s->cache_users && --*s->cache_users == 0) {
@@ -182,12 +149,12 @@ void cop_session_close(cop_session *s) {
         cop_free(s->cache_users);
     }
     cop_free(s->rows);
-    cop_free(s->row_of);
     cop_free(s->keep);
     cop_free(s->committed);
     cop_free(s->verdict.path);
     cop_free(s->verdict.tokens);
-    cop_free(s->verifier_state);
+    cop_free(s->renamed);
+    cop_free(s->fates);
     cop_free(s->tokens);
     cop_free(s);
 }
@@ -254,5 +221,13 @@ cop_status cop_session_fork(cop_session **out, const cop_session *from) {
     s->n_prompt = from->n_prompt;
     s->logits_hash = from->logits_hash;
     *out = s;
+    return COP_OK;
+}
+
+cop_status cop_session_watch(cop_session *s, cop_watch watch) {
+    if (!s->proposed.nodes) COP_TRY(cop_tree_init(&s->proposed, s->max_nodes, 0, 0));
+    if (!s->fates) s->fates = cop_alloc_array((size_t)s->max_nodes, sizeof *s->fates);
+    if (!s->fates) return cop_fail(COP_ERR_NOMEM, "watcher: cannot allocate");
+    s->watch = watch;
     return COP_OK;
 }

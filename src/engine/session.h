@@ -7,13 +7,14 @@
 #define COP_ENGINE_SESSION_H
 
 #include "cache/cache.h"
+#include "control/control.h"
 #include "coppice.h"
 #include "draft/draft.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 #include "verify/verify.h"
 
-#define COP_MAX_DRAFTERS 4
+#define COP_DEPTHS 32         // depths that are counted apart
 #define COP_SESSION_FORKS 8  // contexts that the pages of a session and its forks can hold together
 #define COP_MAX_STOPS 16
 #define COP_MAX_STOP_BYTES 256
@@ -22,6 +23,8 @@ struct cop_engine {
     cop_pool *pool;
     cop_model *model;
     cop_tokenizer *tokenizer;
+    cop_model *draft_model;  // a second model of the same vocabulary, or NULL
+    bool keep_learnt;        // may write what controllers and drafters learnt into the cache folder
 };
 
 typedef struct cop_drafter {
@@ -36,9 +39,18 @@ typedef struct cop_stop {
 } cop_stop;
 
 typedef struct cop_step_stats {
-    int64_t steps, rows, drafted, accepted;  // forwards; rows computed in them; nodes proposed; accepted
+    int64_t steps, rows, proposed, drafted, accepted;  // forwards; their rows; nodes proposed; computed; accepted
+    int64_t off_steps;                       // steps in which no drafter was asked
+    int64_t by_depth[COP_DEPTHS];            // accepted nodes of depth i + 1
     double draft_seconds, verify_seconds;
 } cop_step_stats;
+
+/* What one step did, for those who watch. The tree is the proposed one; fate says what became of each node. */
+typedef enum cop_fate { COP_PRUNED, COP_REJECTED, COP_ACCEPTED } cop_fate;
+typedef struct cop_watch {
+    void (*step)(void *user, const cop_session *session, const cop_tree *proposed, const cop_fate *fates);
+    void *user;
+} cop_watch;
 
 struct cop_session {
     cop_engine *engine;
@@ -48,7 +60,6 @@ struct cop_session {
     cop_workspace *ws;
     cop_tree tree;
     cop_row *rows;           // [max_rows]
-    int *row_of;             // [max_nodes] node -> row of the last forward
     bool *keep;              // [max_nodes]
     int *committed;          // [max_nodes + 1] rows of the accepted path
     cop_verdict verdict;
@@ -57,8 +68,18 @@ struct cop_session {
     void *verifier_state;
     cop_drafter drafters[COP_MAX_DRAFTERS];
     int n_drafters;
+    const cop_controller_type *controller;
+    void *controller_state;
+    bool controller_started;
+    cop_step_report report;  // of the step that runs
+    bool remember;           // keep what was learnt when the session closes
+    cop_watch watch;         // step NULL: nobody
+    cop_tree proposed;       // copy for the watcher; empty without one
+    cop_fate *fates;         // [max_nodes] or NULL
+    int *renamed;            // [max_nodes] node of the proposed tree -> node of the computed one, or -1
     int32_t *tokens;         // [context]
     int n_tokens, n_prompt, context;
+    int room;                // tokens that a step may emit, 0: no limit but the context's
     int max_rows, max_nodes; // rows of a prefill chunk; nodes of a tree
     cop_stop stops[COP_MAX_STOPS];
     int n_stops;
@@ -67,6 +88,13 @@ struct cop_session {
     cop_step_stats stats;
     cop_session_options options;  // scalars only; its pointers are not kept
 };
+
+/* Open and close what --draft, --verify and --control name (engine/plugins.c). */
+cop_status cop_session_open_plugins(cop_session *s, const cop_session_options *options);
+void cop_session_close_plugins(cop_session *s);
+
+/* Have every step shown to `watch`; takes memory. */
+cop_status cop_session_watch(cop_session *s, cop_watch watch);
 
 /* Tokens that the cache holds. */
 static inline int cop_session_computed(const cop_session *s) { return cop_seq_length(s->seq); }

@@ -3,6 +3,7 @@
 // Plain decoding is a step whose tree holds only the root. Everything a step needs was allocated when the
 // session was opened. Leviathan et al. 2023 (arXiv:2211.17192); Miao et al. 2024 (arXiv:2305.09781).
 #define XXH_INLINE_ALL
+#include <string.h>
 #include <xxhash.h>
 
 #include "base/clock.h"
@@ -10,14 +11,14 @@
 
 static float *node_logits(void *engine, int node) {
     cop_session *s = engine;
-    float *logits = cop_workspace_logits(s->ws, s->row_of[node]);
+    float *logits = cop_workspace_logits(s->ws, node);
     if (s->hash_logits) s->logits_hash = XXH3_64bits_withSeed(logits, (size_t)s->engine->model->desc.V * sizeof(float), s->logits_hash);
     return logits;
 }
 
 static const float *node_logits_again(void *engine, int node) {
     cop_session *s = engine;
-    return cop_workspace_logits(s->ws, s->row_of[node]);
+    return cop_workspace_logits(s->ws, node);
 }
 
 static bool is_end(void *engine, int32_t token) {
@@ -26,50 +27,91 @@ static bool is_end(void *engine, int32_t token) {
 }
 
 static void propose(cop_session *s, const cop_view *view) {
-    double start = cop_clock();
     cop_tree_reset(&s->tree, view->tokens[view->n_tokens - 1]);
-    for (int i = 0; i < s->n_drafters; i++) s->drafters[i].type->propose(s->drafters[i].state, view, &s->tree);
-    s->stats.draft_seconds += cop_clock() - start;
-}
-
-// No node may stand beyond the context's last slot: deeper ones are not computed, nor what is below them.
-static int rows_from_tree(cop_session *s) {
-    int n = 0, room = s->context - cop_seq_length(s->seq);
-    for (int node = 0; node < s->tree.n_nodes && n < room && n < s->max_nodes; node++) {
-        const cop_node *t = &s->tree.nodes[node];
-        bool fits = t->token >= 0 && t->token < s->engine->model->desc.V;
-        bool rooted = t->parent < 0 || s->row_of[t->parent] >= 0;
-        s->row_of[node] = fits && rooted ? n : -1;
-        if (s->row_of[node] < 0) continue;
-        s->rows[n++] = (cop_row){.seq = s->seq, .token = t->token, .parent = t->parent < 0 ? -1 : s->row_of[t->parent], .want_logits = true};
+    bool asked = false;
+    int deepest = s->room > 0 && s->room - 1 < s->max_nodes ? s->room - 1 : s->max_nodes;  // a path emits one token more
+    for (int i = 0; i < s->n_drafters; i++) {
+        double start = cop_clock();
+        cop_admission may = {s->max_nodes, deepest};
+        if (s->controller->admit) may = s->controller->admit(s->controller_state, view, &s->tree, i);
+        s->report.asked[i] = may.limit > 0 && deepest > 0;
+        if (s->report.asked[i]) {
+            s->tree.source = (uint8_t)i;
+            s->tree.limit = may.limit < s->max_nodes ? may.limit : s->max_nodes;
+            s->tree.max_depth = may.max_depth < deepest ? may.max_depth : deepest;
+            s->drafters[i].type->propose(s->drafters[i].state, view, &s->tree);
+            asked = true;
+        }
+        s->report.draft_seconds[i] = cop_clock() - start;
     }
-    return n;
+    s->stats.proposed += s->tree.n_nodes - 1;
+    s->stats.off_steps += !asked;
 }
 
-// Nodes without a row (beyond the context, or no token at all) must not be walked into.
-static void cut_unrooted(cop_session *s, int n_rows) {
-    if (n_rows == s->tree.n_nodes) return;
-    bool *keep = s->keep;
-    for (int i = 0; i < s->tree.n_nodes; i++) keep[i] = s->row_of[i] >= 0;
-    cop_tree_prune(&s->tree, keep, NULL);
-    for (int i = 0; i < s->tree.n_nodes; i++) s->row_of[i] = i;
+static void show_proposed(cop_session *s) {
+    if (!s->watch.step) return;
+    memcpy(s->proposed.nodes, s->tree.nodes, (size_t)s->tree.n_nodes * sizeof *s->tree.nodes);
+    s->proposed.n_nodes = s->tree.n_nodes;
 }
 
-static void observe(cop_session *s, const cop_view *view) {
+static void prune(cop_session *s, const cop_view *view) {
+    for (int i = 0; i < s->tree.n_nodes; i++) s->keep[i] = true;
+    if (s->n_drafters && s->controller->prune) s->controller->prune(s->controller_state, view, &s->tree, s->keep);
+    // No node may stand beyond the context's last slot or hold what is no token.
+    int room = s->context - cop_seq_length(s->seq);
+    for (int i = 1, n = 1; i < s->tree.n_nodes; i++) {
+        const cop_node *t = &s->tree.nodes[i];
+        s->keep[i] = s->keep[i] && s->keep[t->parent] && t->token >= 0 && t->token < s->engine->model->desc.V && n < room;
+        n += s->keep[i];
+    }
+    cop_tree_prune(&s->tree, s->keep, s->renamed);
+}
+
+static int rows_from_tree(cop_session *s) {
+    for (int i = 0; i < s->tree.n_nodes; i++)
+        s->rows[i] = (cop_row){.seq = s->seq, .token = s->tree.nodes[i].token, .parent = s->tree.nodes[i].parent, .want_logits = true};
+    return s->tree.n_nodes;
+}
+
+static void observe(cop_session *s, const cop_view *view, const cop_accepted *got) {
     const cop_rows_view rows = {node_logits_again, s, s->engine->model->desc.V};
-    const cop_accepted got = {s->verdict.path, s->verdict.n_path, s->verdict.tokens, s->verdict.n_tokens};
-    for (int i = 0; i < s->n_drafters; i++)
-        if (s->drafters[i].type->observe) s->drafters[i].type->observe(s->drafters[i].state, view, &s->tree, &rows, &got);
+    for (int i = 0; i < s->n_drafters; i++) {
+        if (!s->report.asked[i] || !s->drafters[i].type->observe) continue;
+        double start = cop_clock();
+        s->drafters[i].type->observe(s->drafters[i].state, view, &s->tree, &rows, got);
+        s->report.draft_seconds[i] += cop_clock() - start;
+    }
+}
+
+// The watcher sees the tree as it was proposed and what became of each node.
+static void show_fates(cop_session *s, int n_keep) {
+    if (!s->watch.step) return;
+    for (int i = 0; i < s->proposed.n_nodes; i++) s->fates[i] = s->renamed[i] < 0 ? COP_PRUNED : COP_REJECTED;
+    for (int i = 0; i < s->proposed.n_nodes; i++)
+        for (int j = 0; j <= n_keep; j++)
+            if (s->renamed[i] == s->committed[j]) s->fates[i] = COP_ACCEPTED;
+    s->watch.step(s->watch.user, s, &s->proposed, s->fates);
+}
+
+static void count(cop_session *s, int n_rows, int n_keep) {
+    cop_step_stats *st = &s->stats;
+    st->steps++;
+    st->rows += n_rows;
+    st->drafted += n_rows - 1;
+    st->accepted += n_keep;
+    for (int i = 0; i < n_keep; i++) st->by_depth[i < COP_DEPTHS ? i : COP_DEPTHS - 1]++;
+    for (int i = 0; i < s->n_drafters; i++) st->draft_seconds += s->report.draft_seconds[i];
+    st->verify_seconds += s->report.verify_seconds;
 }
 
 cop_status cop_step(cop_session *s, bool *ended) {
     if (s->n_tokens < 1) return cop_fail(COP_ERR_ARG, "step: the sequence is empty");
     if (s->n_tokens >= s->context) return cop_fail(COP_ERR_LIMIT, "context is full: %d tokens, at most %d", s->n_tokens, s->context);
-    const cop_view view = {s->tokens, s->n_tokens, s->n_prompt, s->options.seed, s->context};
+    const cop_view view = {s->tokens, s->n_tokens, s->n_prompt, s->options.seed, s->context, s->sampler};
     propose(s, &view);
-    for (int i = 0; i < s->tree.n_nodes; i++) s->row_of[i] = -1;
+    show_proposed(s);
+    prune(s, &view);
     int n_rows = rows_from_tree(s);
-    cut_unrooted(s, n_rows);
 
     double start = cop_clock();
     COP_TRY(cop_seq_reserve(s->seq, n_rows));
@@ -82,14 +124,16 @@ cop_status cop_step(cop_session *s, bool *ended) {
     for (int i = 0; i < s->verdict.n_path; i++) s->committed[i + 1] = s->verdict.path[i];
     int n_keep = s->verdict.n_tokens - 1 < s->verdict.n_path ? s->verdict.n_tokens - 1 : s->verdict.n_path;
     cop_seq_commit(s->seq, s->committed, n_keep + 1);
-    s->stats.verify_seconds += cop_clock() - start;
+    s->report.verify_seconds = cop_clock() - start;
 
-    observe(s, &view);
+    const cop_accepted got = {s->verdict.path, s->verdict.n_path, s->verdict.tokens, s->verdict.n_tokens};
+    observe(s, &view, &got);
+    s->report.got = &got;
+    s->report.n_rows = n_rows;
+    if (s->n_drafters && s->controller->account) s->controller->account(s->controller_state, &view, &s->report);
     for (int i = 0; i < s->verdict.n_tokens; i++) s->tokens[s->n_tokens++] = s->verdict.tokens[i];
-    s->stats.steps++;
-    s->stats.rows += n_rows;
-    s->stats.drafted += n_rows - 1;
-    s->stats.accepted += n_keep;
+    count(s, n_rows, n_keep);
+    show_fates(s, n_keep);
     *ended = is_end(s, s->tokens[s->n_tokens - 1]);
     return COP_OK;
 }

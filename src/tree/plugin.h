@@ -4,6 +4,7 @@
 #define COP_TREE_PLUGIN_H
 
 #include "base/option.h"
+#include "tree/sampler.h"
 #include "tree/tree.h"
 
 typedef struct cop_view {
@@ -12,6 +13,7 @@ typedef struct cop_view {
     int n_prompt;           // of them were given, not generated
     uint64_t seed;
     int max_tokens;         // slots of the context
+    cop_sampler *sampler;   // the request's: a drafter that draws with it is coupled to the target's noise
 } cop_view;
 
 /* What became of a step. */

@@ -19,7 +19,7 @@ cop_status cop_tree_init(cop_tree *tree, int max_nodes, int max_proposals, int n
         cop_tree_fini(tree);
         return cop_fail(COP_ERR_NOMEM, "tree of %d nodes: cannot allocate", max_nodes);
     }
-    tree->max_nodes = max_nodes;
+    tree->max_nodes = tree->limit = tree->max_depth = max_nodes;
     tree->words = words;
     tree->max_proposals = max_proposals;
     tree->n_vocab = n_vocab;
@@ -37,7 +37,7 @@ void cop_tree_fini(cop_tree *tree) {
 static int append(cop_tree *tree, int parent, int32_t token, float logp) {
     int i = tree->n_nodes++;
     tree->nodes[i] = (cop_node){.token = token, .parent = parent, .first_child = -1, .last_child = -1,
-                                .next_sibling = -1, .logp = logp, .alias = -1, .proposal_row = -1};
+                                .next_sibling = -1, .logp = logp, .source = tree->source, .alias = -1, .proposal_row = -1};
     uint64_t *bits = tree->ancestors + (int64_t)i * tree->words;
     if (parent < 0) memset(bits, 0, (size_t)tree->words * sizeof *bits);
     else memcpy(bits, tree->ancestors + (int64_t)parent * tree->words, (size_t)tree->words * sizeof *bits);
@@ -54,6 +54,8 @@ static int append(cop_tree *tree, int parent, int32_t token, float logp) {
 
 void cop_tree_reset(cop_tree *tree, int32_t token) {
     tree->n_nodes = tree->n_proposals = 0;
+    tree->limit = tree->max_depth = tree->max_nodes;
+    tree->source = 0;
     append(tree, -1, token, COP_LOGP_NONE);
 }
 
@@ -66,7 +68,7 @@ int cop_tree_child(const cop_tree *tree, int node, int32_t token) {
 int cop_tree_add(cop_tree *tree, int parent, int32_t token, float logp) {
     int there = cop_tree_child(tree, parent, token);
     if (there >= 0) return there;
-    return cop_tree_is_full(tree) ? -1 : append(tree, parent, token, logp);
+    return cop_tree_is_full(tree) || tree->nodes[parent].depth >= tree->max_depth ? -1 : append(tree, parent, token, logp);
 }
 
 // Parents come before children and keep their order, so one pass rebuilds everything in place: a
@@ -85,6 +87,7 @@ void cop_tree_prune(cop_tree *tree, const bool *keep, int *map) {
         cop_node *node = &tree->nodes[renamed[i]];
         node->tag = old.tag;
         node->source = old.source;
+        node->bucket = old.bucket;
         node->proposal = old.proposal;
         node->proposal_row = old.proposal_row;
         node->alias = old.alias < 0 ? -1 : renamed[old.alias];

@@ -14,6 +14,7 @@
 
 #define COP_TREE_ROOT 0
 #define COP_LOGP_NONE 1.0f  // a drafter that gives no log-probability
+#define COP_BUCKETS 64      // classes of confidence of one drafter
 
 typedef enum cop_proposal {
     COP_POINT = 0,          // no acceptance coin: deterministic, or coupled to the target's noise
@@ -29,6 +30,7 @@ typedef struct cop_node {
     float logp;            // the drafter's log-probability given the parent, or COP_LOGP_NONE
     int tag;               // the drafter's own
     uint8_t source;        // index of the drafter that added it
+    uint8_t bucket;        // the drafter's class of confidence, below COP_BUCKETS; controllers learn what each is worth
     uint8_t proposal;      // cop_proposal
     int alias;             // COP_WITH_REPLACEMENT: older sibling whose row it shares, or -1
     int proposal_row;      // distribution its children were drawn from: row of the tree's store, or -1
@@ -37,6 +39,8 @@ typedef struct cop_node {
 typedef struct cop_tree {
     cop_node *nodes;       // [max_nodes]
     int n_nodes, max_nodes;
+    int limit, max_depth;  // what may be added now: nodes in all, and depth; reset to the most
+    uint8_t source;        // of the nodes that are added now
     uint64_t *ancestors;   // [max_nodes][words]
     int words;
     int *renamed;          // [max_nodes] scratch of cop_tree_prune
@@ -49,11 +53,11 @@ typedef struct cop_tree {
 cop_status cop_tree_init(cop_tree *tree, int max_nodes, int max_proposals, int n_vocab);
 void cop_tree_fini(cop_tree *tree);  // accepts a zeroed tree
 
-/* Only the root, holding `token`. */
+/* Only the root, holding `token`; limits and source are reset. */
 void cop_tree_reset(cop_tree *tree, int32_t token);
 
 /* Add `token` below `parent` and return its node; an equal POINT child is merged with the sibling that
- * is there. -1 when the tree is full. logp: COP_LOGP_NONE or <= 0. */
+ * is there. -1 when the tree is full or `parent` stands at max_depth. logp: COP_LOGP_NONE or <= 0. */
 int cop_tree_add(cop_tree *tree, int parent, int32_t token, float logp);
 
 /* The child of `node` that holds `token`, or -1. */
@@ -68,6 +72,6 @@ static inline bool cop_tree_is_ancestor(const cop_tree *tree, int a, int b) {
  * map (or NULL) gets the new number of each old node, -1 for removed ones. */
 void cop_tree_prune(cop_tree *tree, const bool *keep, int *map);
 
-static inline bool cop_tree_is_full(const cop_tree *tree) { return tree->n_nodes >= tree->max_nodes; }
+static inline bool cop_tree_is_full(const cop_tree *tree) { return tree->n_nodes >= tree->limit; }
 
 #endif

@@ -4,7 +4,7 @@
 #define COP_VERIFY_VERIFY_H
 
 #include "tree/plugin.h"
-#include "verify/sampler.h"
+#include "tree/sampler.h"
 
 typedef struct cop_verify_input {
     const cop_view *view;
@@ -34,6 +34,6 @@ typedef struct cop_verifier_type {
 } cop_verifier_type;
 
 extern const cop_verifier_type *const cop_verifiers[];  // verify.c, ends with NULL; the first is the default
-cop_status cop_verifier_find(const cop_verifier_type **out, const char *name);
+cop_status cop_verifier_find(const cop_verifier_type **out, const char *name, size_t bytes);
 
 #endif

@@ -1,6 +1,6 @@
 # The prompt from the command line, a file and standard input is one prompt.
 . tests/cli/support.bash
-run() { "$COPPICE" run -m "$M" --no-packed -n 12 --json "$@" | timeless | grep -v -E '"(draft|verify)_seconds'; }
+run() { "$COPPICE" run -m "$M" --no-packed --draft none -n 12 --json "$@" | timeless | grep -v -E '"(draft|verify)_seconds'; }
 printf 'Once upon a time' >"$TMP/prompt"
 run -p "Once upon a time"
 [ "$(run -p "Once upon a time")" = "$(run -f "$TMP/prompt")" ] || echo "-f: another result"

@@ -19,7 +19,8 @@ static void open_drafting(drafting *d, const char *options) {
     d->state = cop_alloc(d->type->state_size);
     cop_options_init(d->type->options, d->state);
     assert_int_equal(cop_options_parse(d->type->options, d->state, "copy", options), COP_OK);
-    assert_int_equal(d->type->start(d->state, 32, 1000, 100), COP_OK);
+    const cop_draft_setup setup = {.max_nodes = 32, .max_tokens = 1000, .V = 100};
+    assert_int_equal(d->type->start(d->state, &setup), COP_OK);
     assert_int_equal(cop_tree_init(&d->tree, 32, 0, 0), COP_OK);
 }
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/noise.h"
-#include "verify/sampler.h"
+#include "tree/sampler.h"
 
 #define V 12
 

@@ -1,4 +1,4 @@
-#include "verify/sampler.h"
+#include "tree/sampler.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 // The draw is the Gumbel-max sample: argmax of logit / temperature + gumbel(seed, position, token), so it
 // is a function of the logits and of (seed, position) and of nothing else. Temperature 0 is the argmax;
 // ties go to the smaller token. Gumbel 1954; Kool et al. 2019 (arXiv:1903.06059).
-#ifndef COP_VERIFY_SAMPLER_H
-#define COP_VERIFY_SAMPLER_H
+#ifndef COP_TREE_SAMPLER_H
+#define COP_TREE_SAMPLER_H
 
 #include "base/option.h"
 
