@@ -86,6 +86,7 @@ help:  ## list the targets
 $(OUT)/obj/%_avx2.o: LEVEL_FLAGS = $(AVX2_FLAGS) -O3 $(if $(findstring clang,$(CC)),,-fno-tree-reassoc)
 $(OUT)/obj/%_avx512.o: LEVEL_FLAGS = $(AVX512_FLAGS) -O3
 $(OUT)/obj/%_neon.o: LEVEL_FLAGS = $(NEON_FLAGS) -O3
+$(OUT)/obj/src/kernel/quantise_search.o: LEVEL_FLAGS = -O3
 $(OUT)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LEVEL_FLAGS) -c $< -o $@

@@ -16,11 +16,15 @@ typedef enum cop_dtype {
     COP_Q5_0 = 6,
     COP_Q5_1 = 7,
     COP_Q8_0 = 8,
+    COP_Q2_K = 10,
+    COP_Q3_K = 11,
     COP_Q4_K = 12,
     COP_Q5_K = 13,
     COP_Q6_K = 14,
     COP_IQ4_NL = 20,
+    COP_IQ4_XS = 23,
     COP_BF16 = 30,
+    COP_MXFP4 = 39,
     COP_N_DTYPES = 42  // one past the largest id of the file format's list
 } cop_dtype;
 

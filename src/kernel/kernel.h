@@ -52,6 +52,7 @@
 // ---------------------------------------------------------------------------------------------
 
 extern const int8_t cop_iq4_nl_values[16];  // what the codes of IQ4_NL stand for (pack.c)
+extern const int8_t cop_mxfp4_values[16];   // of MXFP4, doubled
 
 #define COP_TILE 16       // rows of a tile, and virtual lanes of a sum along a row
 #define COP_BLOCK 32      // columns of an activation block

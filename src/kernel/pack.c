@@ -59,6 +59,7 @@ static void store32(uint8_t *p, uint32_t x) {
 }
 
 const int8_t cop_iq4_nl_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+const int8_t cop_mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // Scale S and minimum M of sub-block k of Q4_K and Q5_K: six bits each, packed in 12 bytes.
 static void k_scales(const uint8_t s[12], int k, uint8_t *S, uint8_t *M) {
@@ -70,6 +71,18 @@ static void k_scales(const uint8_t s[12], int k, uint8_t *S, uint8_t *M) {
         *M = (uint8_t)(s[k + 4] >> 4 | s[k] >> 6 << 4);
     }
 }
+
+// Scale of run k of Q3_K and of IQ4_XS: six bits less 32, the low four and the high two apart.
+static int q3_k_scale(const uint8_t s[12], int k) {
+    return ((s[k % 8] >> k / 8 * 4 & 15) | (s[8 + k % 4] >> k / 4 * 2 & 3) << 4) - 32;
+}
+
+static int iq4_xs_scale(const uint8_t *block, int k) {
+    return ((block[4 + k / 2] >> k % 2 * 4 & 15) | (load16(block + 2) >> 2 * k & 3) << 4) - 32;
+}
+
+// 2^(e - 128) of MXFP4, for any byte.
+static float power_of_two(uint8_t e) { return e < 2 ? float_of_bits(0x00200000u << e) : float_of_bits((uint32_t)(e - 1) << 23); }
 
 // ---- dequantisation: the formats' definitions -------------------------------------------------
 
@@ -88,6 +101,35 @@ static void dequantise_32(float *y, cop_dtype type, const uint8_t *src) {
         int n = (i < 16 ? q[i] & 15 : q[i - 16] >> 4) + (int)(fifth >> i & 1) * 16 - offset;
         if (type == COP_IQ4_NL) n = cop_iq4_nl_values[n + offset];
         y[i] = has_m ? d * (float)n + m : d * (float)n;
+    }
+}
+
+static void dequantise_mxfp4(float *y, const uint8_t *src) {
+    const float d = power_of_two(src[0]);
+    for (int i = 0; i < 32; i++) y[i] = d * (float)cop_mxfp4_values[i < 16 ? src[1 + i] & 15 : src[1 + i - 16] >> 4];
+}
+
+static void dequantise_q2_k(float *y, const uint8_t *src) {
+    const float d = half_at(src + 80), dm = half_at(src + 82);
+    for (int i = 0; i < SUPER; i++) {
+        const int n = src[16 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3, scales = src[i / 16];
+        y[i] = d * (float)(scales & 15) * (float)n - dm * (float)(scales >> 4);
+    }
+}
+
+static void dequantise_q3_k(float *y, const uint8_t *src) {
+    const float d = half_at(src + 108);
+    for (int i = 0; i < SUPER; i++) {
+        const int high = src[i % 32] >> i / 32 & 1, n = src[32 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
+        y[i] = d * (float)q3_k_scale(src + 96, i / 16) * (float)(n + 4 * high - 4);
+    }
+}
+
+static void dequantise_iq4_xs(float *y, const uint8_t *src) {
+    const float d = half_at(src);
+    for (int i = 0; i < SUPER; i++) {
+        const int byte = src[8 + i / 32 * 16 + i % 16];
+        y[i] = d * (float)iq4_xs_scale(src, i / 32) * (float)cop_iq4_nl_values[i % 32 < 16 ? byte & 15 : byte >> 4];
     }
 }
 
@@ -124,6 +166,10 @@ void cop_dequantise(float *y, cop_dtype type, const uint8_t *src, int64_t n) {
         case COP_Q4_K:
         case COP_Q5_K: dequantise_q45_k(y + i, type, src); break;
         case COP_Q6_K: dequantise_q6_k(y + i, src); break;
+        case COP_Q2_K: dequantise_q2_k(y + i, src); break;
+        case COP_Q3_K: dequantise_q3_k(y + i, src); break;
+        case COP_IQ4_XS: dequantise_iq4_xs(y + i, src); break;
+        case COP_MXFP4: dequantise_mxfp4(y + i, src); break;
         default: dequantise_32(y + i, type, src); break;
         }
     }

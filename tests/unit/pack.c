@@ -6,10 +6,11 @@
 #include "base/alloc.h"
 #include "kernel/kernel.h"
 
-// Block bytes b[i] = (37 i + 11) mod 256, then d = 1 and the second half, if any, 0.5.
+// Block bytes b[i] = (37 i + 11) mod 256, then d = 1 and the second half, if any, 0.5; MXFP4: byte 0 is 128.
 static void vector_block(uint8_t *block, int bytes, int d_at, int m_at) {
     for (int i = 0; i < bytes; i++) block[i] = (uint8_t)(37 * i + 11);
-    memcpy(block + d_at, (const uint8_t[]){0x00, 0x3c}, 2);
+    if (d_at >= 0) memcpy(block + d_at, (const uint8_t[]){0x00, 0x3c}, 2);
+    else block[0] = 128;
     if (m_at >= 0) memcpy(block + m_at, (const uint8_t[]){0x00, 0x38}, 2);
 }
 
@@ -29,6 +30,10 @@ static void blocks_dequantise_to_the_vectors_of_the_reference(void **state) {
         {COP_Q5_K, 0, 2, 811.5, -25.5, 1047, 774, 108.5, 116216, 1068332},
         {COP_IQ4_NL, 0, -1, -35, 25, -35, -127, 1, -257, -4743},
         {COP_Q6_K, 208, -1, -1431, 1696, -351, 364, -60, 4612, 80705},
+        {COP_Q2_K, 80, 82, 33, 0, 7.5, -1.5, 4.5, 2059, 17659},
+        {COP_Q3_K, 108, -1, 81, -108, 2, 8, 42, 958, 4578},
+        {COP_IQ4_XS, 0, -1, 65, -1, -585, 477, -16, -11005, -168094},
+        {COP_MXFP4, -1, -1, 0, 6, 3, -8, 6, 25, 264},
     };
     for (size_t v = 0; v < sizeof vectors / sizeof *vectors; v++) {
         const cop_dtype_info *info = cop_dtype_get(vectors[v].type);
