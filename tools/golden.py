@@ -19,12 +19,13 @@ import numpy as np
 import torch
 import transformers
 from gguf import GGMLQuantizationType as Q
-from transformers import (Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM,
-                          Qwen3Config, Qwen3ForCausalLM)
+from transformers import (Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM, Qwen2Config, Qwen2ForCausalLM,
+                          Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM)
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
            "qwen3": (Qwen3Config, Qwen3ForCausalLM),
+           "qwen3moe": (Qwen3MoeConfig, Qwen3MoeForCausalLM), "mixtral": (MixtralConfig, MixtralForCausalLM),
            "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM)}
 
 
@@ -51,6 +52,10 @@ LEGACY = small(hidden_size=64, intermediate_size=64, vocab_size=264, num_attenti
 KQUANT = small(hidden_size=256, intermediate_size=256, vocab_size=264, num_attention_heads=8, num_key_value_heads=1,
                head_dim=32, num_hidden_layers=1, rms_norm_eps=1e-5, tie_word_embeddings=True, **rope(1e4))
 
+# With 266 tokens rounded activations move no choice of experts, which is a jump.
+MOE_Q = small(vocab_size=266, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=64, norm_topk_prob=True, head_dim=32,
+              num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True, **rope(1e4))
+
 # name: (architecture, tokenizer, weight type, settings, what is unusual)
 MODELS = {
     "tiny-llama-a": ("llama", "smollm", "F32", small(
@@ -76,6 +81,24 @@ MODELS = {
         tie_word_embeddings=False, use_sliding_window=True, sliding_window=7, max_window_layers=1,
         **rope(3e4, "linear", factor=3.0)),
         "window 7 on layers 1 to 3, one key head per query head, own output matrix, linear rope 3"),
+    "tiny-qwen3moe-a": ("qwen3moe", "qwen2", "F32", small(
+        vocab_size=266, hidden_size=48, num_hidden_layers=3, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=40,
+        mlp_only_layers=[1], norm_topk_prob=True, head_dim=24, tie_word_embeddings=False, **rope(1e6)),
+        "six experts of 40, two in use; layer 1 is dense (96) and has no router; heads of 24 at width 48 with 4 heads"),
+    "tiny-qwen3moe-b": ("qwen3moe", "qwen2", "F32", small(
+        hidden_size=32, intermediate_size=48, num_experts=19, num_experts_per_tok=5, moe_intermediate_size=24,
+        decoder_sparse_step=2, norm_topk_prob=False, num_attention_heads=2, num_key_value_heads=2, head_dim=32,
+        tie_word_embeddings=True, use_sliding_window=True, sliding_window=9, **rope(3e4, "linear", factor=2.0)),
+        "19 experts of 24, five in use, shares not normalised (expert_weights_norm false); layer 0 dense; window 9, linear rope 2"),
+    "tiny-mixtral-a": ("mixtral", "spm", "F32", small(
+        vocab_size=270, hidden_size=48, intermediate_size=40, num_local_experts=5, num_experts_per_tok=2, sliding_window=7,
+        tie_word_embeddings=False, **rope(1e6)),
+        "five experts of 40 (feed_forward_length only), two in use; window 7"),
+    "tiny-mixtral-b": ("mixtral", "smollm", "F32", small(
+        hidden_size=32, intermediate_size=24, num_local_experts=17, num_experts_per_tok=3, num_attention_heads=2, head_dim=20,
+        num_hidden_layers=2, num_key_value_heads=1, tie_word_embeddings=True, **rope(2e4)),
+        "17 experts of 24, three in use; heads of 20 at width 32 with 2 heads"),
+    "tiny-moe-q8_0": ("qwen3moe", "qwen2", "Q8_0", MOE_Q, "all matrices Q8_0, norms and routers F32"),
     "tiny-gemma3-a": ("gemma3", "gemma", "F32", small(
         vocab_size=288, hidden_size=32, intermediate_size=64, num_hidden_layers=7, num_attention_heads=2,
         num_key_value_heads=1, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, rope_parameters=GEMMA_ROPE),
@@ -106,7 +129,7 @@ def make_model(arch, settings):
             elif "embed" in name or "lm_head" in name:
                 p.normal_(0, 2 / math.sqrt(config.hidden_size))
             else:
-                p.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1) / math.sqrt(p.shape[1]))
+                p.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1) / math.sqrt(p.shape[-1]))
     return model, config
 
 
@@ -166,14 +189,30 @@ def add_pieces(w, size, gemma):
 
 # ---- writing ----------------------------------------------------------------------------------
 
-LAYER_NAMES = {"input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+GGUF_ARCH = {"mixtral": "llama"}
+LAYER_NAMES = {"mlp.gate": "ffn_gate_inp", "mlp.experts.down_proj": "ffn_down_exps",
+               "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
                "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm",
                "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
                "mlp.down_proj": "ffn_down", "pre_feedforward_layernorm": "ffn_norm",
                "post_feedforward_layernorm": "post_ffw_norm"}
 
 
+def is_llama(arch):
+    return GGUF_ARCH.get(arch, arch) == "llama"
+
+
+def gguf_names(name, arch):
+    """The tensors that hold a parameter: one, or two that lie behind one another on its axis 1."""
+    if name.endswith("mlp.experts.gate_up_proj"):
+        layer = name.split(".")[2]
+        return [f"blk.{layer}.ffn_gate_exps.weight", f"blk.{layer}.ffn_up_exps.weight"]
+    return [gguf_name(name, arch)]
+
+
 def gguf_name(name, arch):
+    if name.endswith("mlp.experts.down_proj"):
+        name += ".weight"
     top = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
            "lm_head.weight": "output.weight"}
     if name in top:
@@ -255,7 +294,7 @@ def add_keys(w, arch, config):
     if head * config.num_attention_heads != config.hidden_size or arch == "gemma3":
         w.add_key_length(head)
         w.add_value_length(head)
-    if arch == "llama":
+    if is_llama(arch):
         w.add_vocab_size(config.vocab_size)
         w.add_rope_dimension_count(head)
     p = config.rope_parameters
@@ -268,9 +307,20 @@ def add_keys(w, arch, config):
             w.add_float32("gemma3.rope.freq_base_swa", local["rope_theta"])
         if config.query_pre_attn_scalar != head:
             w.add_float32("gemma3.attention.scale", config.query_pre_attn_scalar ** -0.5)
+    elif is_llama(arch) and getattr(config, "sliding_window", None):
+        w.add_sliding_window(config.sliding_window)
     elif arch in ("qwen2", "qwen3") and config.sliding_window:
         w.add_sliding_window(config.sliding_window)
         w.add_array(arch + ".attention.sliding_window_pattern", [t == "sliding_attention" for t in config.layer_types])
+    elif arch == "qwen3moe":
+        w.add_expert_feed_forward_length(config.moe_intermediate_size)
+        if config.sliding_window:
+            w.add_sliding_window(config.sliding_window)
+        if not config.norm_topk_prob:
+            w.add_expert_weights_norm(False)
+    if arch in ("qwen3moe", "mixtral"):
+        w.add_expert_count(config.num_local_experts)
+        w.add_expert_used_count(config.num_experts_per_tok)
     w.add_rope_freq_base(p["rope_theta"])
     if p["rope_type"] == "linear":
         w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
@@ -278,26 +328,29 @@ def add_keys(w, arch, config):
 
 
 def write_gguf(path, arch, tokenizer, kind, model, config, rng):
-    w = gguf.GGUFWriter(path, arch)
+    w = gguf.GGUFWriter(path, GGUF_ARCH.get(arch, arch))
     w.add_name(os.path.basename(path)[:-5])
     add_keys(w, arch, config)
     if tokenizer in ("gemma", "spm"):
         add_pieces(w, config.vocab_size, tokenizer == "gemma")
     else:
         add_byte_bpe(w, tokenizer, config.vocab_size)
+    tensors = []
     for name, p in model.named_parameters():
-        x, name = p.detach().numpy(), gguf_name(name, arch)
+        names = gguf_names(name, arch)
+        tensors += zip(names, np.split(p.detach().numpy(), len(names), axis=1) if len(names) > 1 else [p.detach().numpy()])
+    for name, x in tensors:
         if arch == "gemma3" and "norm" in name:
             x = x + 1
-        if arch == "llama" and ("attn_q." in name or "attn_k." in name):
+        if is_llama(arch) and ("attn_q." in name or "attn_k." in name):
             x = permute(x, heads_of(name, config))
-        if x.ndim == 1 or kind == "F32":
+        if x.ndim == 1 or kind == "F32" or "ffn_gate_inp" in name:
             w.add_tensor(name, np.ascontiguousarray(x, dtype=np.float32))
             continue
         q = Q[kind]
         raw = random_blocks(kind, x.shape, float(x.std()), rng) if kind.endswith(("_K", "_NL")) else gguf.quants.quantize(x, q)
         w.add_tensor(name, raw, raw_dtype=q)
-    if arch == "llama" and config.rope_parameters["rope_type"] == "llama3":
+    if is_llama(arch) and config.rope_parameters["rope_type"] == "llama3":
         w.add_tensor("rope_freqs.weight", rope_divisors(config))
     w.write_header_to_file()
     w.write_kv_data_to_file()
@@ -310,9 +363,11 @@ def load_back(path, arch, model, config):
     tensors = {t.name: t for t in gguf.GGUFReader(path).tensors}
     with torch.no_grad():
         for name, p in model.named_parameters():
-            name = gguf_name(name, arch)
-            x = gguf.quants.dequantize(tensors[name].data, tensors[name].tensor_type).astype(np.float32)
-            if arch == "llama" and ("attn_q." in name or "attn_k." in name):
+            names = gguf_names(name, arch)
+            name = names[0]
+            x = [gguf.quants.dequantize(tensors[n].data, tensors[n].tensor_type).astype(np.float32) for n in names]
+            x = np.concatenate(x, axis=1) if len(x) > 1 else x[0]
+            if is_llama(arch) and ("attn_q." in name or "attn_k." in name):
                 x = unpermute(x, heads_of(name, config))
             if arch == "gemma3" and "norm" in name:
                 x = x - 1
@@ -352,8 +407,8 @@ def rounded(x, how):
 
 
 def with_rounded_activations(model, ids, how):
-    hooks = [m.register_forward_pre_hook(lambda m, a: (rounded(a[0], how),))
-             for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    hooks = [m.register_forward_pre_hook(lambda m, a: (rounded(a[0], how), *a[1:]))
+             for m in model.modules() if isinstance(m, torch.nn.Linear) or type(m).__name__.endswith("Experts")]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0].float().numpy()
     for h in hooks:

@@ -139,6 +139,43 @@ cop_status cop_desc_windows(const cop_gguf *file, cop_desc *d, uint32_t period) 
     return COP_OK;
 }
 
+static cop_status read_experts(const cop_gguf *file, cop_experts_desc *e, int width) {
+    char key[128];
+    uint32_t used, f, shared, gating;
+    COP_TRY(cop_desc_u32(file, "expert_used_count", &used));
+    COP_TRY(cop_desc_u32_or(file, "expert_feed_forward_length", (uint32_t)width, &f));
+    COP_TRY(cop_desc_u32_or(file, "expert_shared_count", 0, &shared));
+    COP_TRY(cop_desc_u32_or(file, "expert_gating_func", 1, &gating));
+    COP_TRY(cop_desc_f32_or(file, "expert_weights_scale", 1.0f, &e->scale));
+    cop_desc_key(file, "expert_weights_norm", key);
+    COP_TRY(cop_gguf_get_bool_or(file, key, true, &e->normalise));
+    if (used < 1 || used > (uint32_t)e->n)
+        return cop_fail(COP_ERR_FORMAT, "%u of %d experts in use: must be 1 to all; %s", used, e->n, cop_gguf_name(file));
+    if (f < 1 || f > 1 << 22) return cop_fail(COP_ERR_FORMAT, "experts %u wide: must be 1 to %d; %s", f, 1 << 22, cop_gguf_name(file));
+    if (shared || gating != 1)
+        return cop_fail(COP_ERR_UNSUPPORTED, "%u shared experts, gating function %u: only routed ones by softmax (1) are known here; %s",
+                        shared, gating, cop_gguf_name(file));
+    if (!isfinite(e->scale)) return cop_fail(COP_ERR_FORMAT, "expert weights scaled by %g; %s", (double)e->scale, cop_gguf_name(file));
+    e->used = (int)used;
+    e->F = (int)f;
+    return COP_OK;
+}
+
+cop_status cop_desc_experts(const cop_gguf *file, cop_desc *d, int width) {
+    uint32_t n;
+    COP_TRY(cop_desc_u32_or(file, "expert_count", 0, &n));
+    if (n > COP_MAX_EXPERTS) return cop_fail(COP_ERR_FORMAT, "%u experts: at most %d; %s", n, COP_MAX_EXPERTS, cop_gguf_name(file));
+    if (!n) return COP_OK;
+    d->experts.n = (int)n;
+    COP_TRY(read_experts(file, &d->experts, width));
+    for (int i = 0; i < d->L; i++) {
+        char name[COP_GGUF_NAME_BYTES];
+        snprintf(name, sizeof name, "blk.%d.ffn_gate_inp.weight", i);
+        d->layers[i].experts = cop_gguf_find_tensor(file, name) != NULL;
+    }
+    return COP_OK;
+}
+
 cop_status cop_desc_check(const cop_desc *d) {
     if (d->order != COP_ORDER_PRE || d->norm != COP_NORM_RMS)
         return cop_fail(COP_ERR_UNSUPPORTED, "family %s: this block order is not there yet", d->family);

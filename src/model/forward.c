@@ -7,8 +7,6 @@
 
 #include "model/forward_private.h"
 
-#define SERIAL_ROWS 2  // up to so many rows, row work is done inside the barrier
-
 // What is to be done to each row between two products, in this order.
 typedef struct row_work {
     const cop_forward *f;
@@ -95,7 +93,7 @@ static void do_all_rows(void *arg) {
 // A barrier, the row work, a barrier; one barrier when rows are few.
 static void row_stage(row_work *w) {
     cop_pool *pool = w->f->model->pool;
-    if (w->f->n_rows <= SERIAL_ROWS) {
+    if (w->f->n_rows <= COP_SERIAL_ROWS) {
         cop_pool_barrier(pool, do_all_rows, w);
         return;
     }
@@ -108,15 +106,7 @@ static void row_stage(row_work *w) {
 
 // ---- products ---------------------------------------------------------------------------------
 
-// The input of a product in both forms; each matrix takes the one of its type.
-typedef struct input {
-    const cop_act *panel;
-    const float *rows;
-    size_t stride;
-    int n;
-} input;
-
-static void product_tile(const cop_model *m, const cop_linear *l, int tile, const input *in, float *y, size_t y_stride) {
+void cop_product_tile(const cop_model *m, const cop_linear *l, int tile, const cop_input *in, float *y, size_t y_stride) {
     const cop_matrix *w = &l->w;
     const void *x = cop_is_quantised(l) ? (const void *)in->panel : (const void *)in->rows;
     m->kernels.product[w->type](y, y_stride, w->data + (size_t)tile * w->tile_bytes, w->cols, x, in->stride, in->n);
@@ -125,84 +115,83 @@ static void product_tile(const cop_model *m, const cop_linear *l, int tile, cons
     for (int c = 0; c < in->n; c++) m->kernels.add(y + (size_t)c * y_stride, l->bias + first, n);
 }
 
-// Tiles taken at once: a dozen turns per worker keeps them level, long runs keep the prefetcher going.
-static int64_t grain(const cop_model *m, int n_tiles) {
+int64_t cop_grain(const cop_model *m, int n_tiles) {
     int64_t g = n_tiles / (cop_pool_threads(m->pool) * 12);
     return g < 1 ? 1 : g;
 }
 
 static void project_qkv(const cop_forward *f, const cop_layer *l) {
     cop_workspace *ws = f->ws;
-    const input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows};
+    const cop_input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows};
     const cop_linear *parts[3] = {&l->q, &l->k, &l->v};
     const size_t offsets[3] = {0, ws->k_offset, ws->v_offset};
     int n_tiles = l->q.w.n_tiles + l->k.w.n_tiles + l->v.w.n_tiles;
     int64_t begin, end;
-    while (cop_pool_take(f->model->pool, n_tiles, grain(f->model, n_tiles), &begin, &end))
+    while (cop_pool_take(f->model->pool, n_tiles, cop_grain(f->model, n_tiles), &begin, &end))
         for (int64_t t = begin; t < end; t++) {
             int part = 0, tile = (int)t;
             for (; tile >= parts[part]->w.n_tiles; part++) tile -= parts[part]->w.n_tiles;
-            product_tile(f->model, parts[part], tile, &in, ws->qkv + offsets[part] + tile * COP_TILE, ws->qkv_stride);
+            cop_product_tile(f->model, parts[part], tile, &in, ws->qkv + offsets[part] + tile * COP_TILE, ws->qkv_stride);
         }
 }
 
 // y = l(in), added to x at once, or left in ws->y when a norm stands behind it.
-static void project_out(const cop_forward *f, int worker, const cop_linear *l, const input *in, bool to_y) {
+static void project_out(const cop_forward *f, int worker, const cop_linear *l, const cop_input *in, bool to_y) {
     cop_workspace *ws = f->ws;
     const cop_model *m = f->model;
     float *tiles = ws->workers[worker].tiles;
     int64_t begin, end;
-    while (cop_pool_take(m->pool, l->w.n_tiles, grain(m, l->w.n_tiles), &begin, &end))
+    while (cop_pool_take(m->pool, l->w.n_tiles, cop_grain(m, l->w.n_tiles), &begin, &end))
         for (int64_t t = begin; t < end; t++) {
             size_t first = (size_t)t * COP_TILE;
             if (to_y) {
-                product_tile(m, l, (int)t, in, ws->y + first, ws->y_stride);
+                cop_product_tile(m, l, (int)t, in, ws->y + first, ws->y_stride);
                 continue;
             }
-            product_tile(m, l, (int)t, in, tiles, COP_TILE);
+            cop_product_tile(m, l, (int)t, in, tiles, COP_TILE);
             for (int c = 0; c < in->n; c++)  // rows beyond the matrix are zeros, and x has room for them
                 m->kernels.axpy(ws->x + (size_t)c * ws->x_stride + first, tiles + (size_t)c * COP_TILE, m->desc.residual_scale, COP_TILE);
         }
 }
 
-// 32 rows of gate and up become one block of the down product's input.
-static void mlp_block(const cop_forward *f, int worker, const cop_layer *l, int block, const input *in) {
+void cop_mlp_block(const cop_forward *f, int worker, const cop_layer *l, int block, const cop_input *in, const cop_mlp_part *p) {
     cop_workspace *ws = f->ws;
     const cop_model *m = f->model;
     float *gate = ws->workers[worker].tiles, *up = gate + (size_t)ws->max_rows * 2 * COP_TILE;
     if (!m->desc.gated) gate = up;
-    int n = m->desc.F - block * COP_BLOCK < COP_BLOCK ? m->desc.F - block * COP_BLOCK : COP_BLOCK;
+    int n = p->F - block * COP_BLOCK < COP_BLOCK ? p->F - block * COP_BLOCK : COP_BLOCK, first = p->first_tile + 2 * block;
     for (int t = 0; t * COP_TILE < n; t++) {
-        product_tile(m, &l->up, 2 * block + t, in, up + t * COP_TILE, COP_BLOCK);
-        if (m->desc.gated) product_tile(m, &l->gate, 2 * block + t, in, gate + t * COP_TILE, COP_BLOCK);
+        cop_product_tile(m, &l->up, first + t, in, up + t * COP_TILE, COP_BLOCK);
+        if (m->desc.gated) cop_product_tile(m, &l->gate, first + t, in, gate + t * COP_TILE, COP_BLOCK);
     }
     bool blocks = cop_is_quantised(&l->down);
     for (int c = 0; c < in->n; c++) {
         float *g = gate + (size_t)c * COP_BLOCK;
         m->kernels.activate[m->desc.act](g, g, m->desc.gated ? up + (size_t)c * COP_BLOCK : NULL, n);
-        if (blocks) m->kernels.quantise(ws->mlp_panel + cop_panel_index(in->n, m->desc.F / COP_BLOCK, block, c), 1, g, 1);
-        else memcpy(ws->mlp + (size_t)c * ws->mlp_stride + block * COP_BLOCK, g, (size_t)n * sizeof(float));
+        if (blocks) m->kernels.quantise(p->panel + cop_panel_index(in->n, p->F / COP_BLOCK, block, c), 1, g, 1);
+        else memcpy(p->rows + (size_t)c * ws->mlp_stride + block * COP_BLOCK, g, (size_t)n * sizeof(float));
     }
 }
 
 static void mlp_hidden(const cop_forward *f, int worker, const cop_layer *l) {
-    const input in = {f->ws->panel, f->ws->normed, f->ws->x_stride, f->n_rows};
-    int n_blocks = (f->model->desc.F + COP_BLOCK - 1) / COP_BLOCK;
+    const cop_input in = {f->ws->panel, f->ws->normed, f->ws->x_stride, f->n_rows};
+    const cop_mlp_part all = {f->model->desc.F, 0, f->ws->mlp_panel, f->ws->mlp};
+    int n_blocks = (all.F + COP_BLOCK - 1) / COP_BLOCK;
     int64_t begin, end;
-    while (cop_pool_take(f->model->pool, n_blocks, grain(f->model, n_blocks), &begin, &end))
-        for (int64_t b = begin; b < end; b++) mlp_block(f, worker, l, (int)b, &in);
+    while (cop_pool_take(f->model->pool, n_blocks, cop_grain(f->model, n_blocks), &begin, &end))
+        for (int64_t b = begin; b < end; b++) cop_mlp_block(f, worker, l, (int)b, &in, &all);
 }
 
 static void project_logits(const cop_forward *f) {
     cop_workspace *ws = f->ws;
     const cop_model *m = f->model;
     const cop_desc *d = &m->desc;
-    const input in = {ws->panel, ws->finals, ws->x_stride, f->n_logits};
+    const cop_input in = {ws->panel, ws->finals, ws->x_stride, f->n_logits};
     int64_t begin, end;
-    while (cop_pool_take(m->pool, m->output.w.n_tiles, grain(m, m->output.w.n_tiles), &begin, &end))
+    while (cop_pool_take(m->pool, m->output.w.n_tiles, cop_grain(m, m->output.w.n_tiles), &begin, &end))
         for (int64_t t = begin; t < end; t++) {
             float *y = ws->logits + (size_t)t * COP_TILE;
-            product_tile(m, &m->output, (int)t, &in, y, ws->logit_stride);
+            cop_product_tile(m, &m->output, (int)t, &in, y, ws->logit_stride);
             for (int c = 0; c < in.n; c++) {
                 float *row = y + (size_t)c * ws->logit_stride;
                 if (d->logit_scale != 1.0f) m->kernels.scale(row, row, d->logit_scale, COP_TILE);
@@ -234,7 +223,7 @@ static void attention_sublayer(const cop_forward *f, int worker, int layer, row_
     } else {
         cop_pool_barrier(f->model->pool, NULL, NULL);
     }
-    const input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows};
+    const cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows};
     bool post = l->attn_post_norm.w;
     project_out(f, worker, &l->o, &in, post);
     *pending = nothing(f);
@@ -247,11 +236,15 @@ static void mlp_sublayer(const cop_forward *f, int worker, int layer, row_work *
     pending->norm = &l->mlp_norm;
     pending->quantise = cop_is_quantised(&l->up) || cop_is_quantised(&l->gate);
     row_stage(pending);
-    mlp_hidden(f, worker, l);
-    cop_pool_barrier(f->model->pool, NULL, NULL);
-    const input in = {ws->mlp_panel, ws->mlp, ws->mlp_stride, f->n_rows};
     bool post = l->mlp_post_norm.w;
-    project_out(f, worker, &l->down, &in, post);
+    if (f->model->desc.layers[layer].experts) {
+        cop_experts(f, worker, layer, post);
+    } else {
+        mlp_hidden(f, worker, l);
+        cop_pool_barrier(f->model->pool, NULL, NULL);
+        const cop_input in = {ws->mlp_panel, ws->mlp, ws->mlp_stride, f->n_rows};
+        project_out(f, worker, &l->down, &in, post);
+    }
     *pending = nothing(f);
     pending->post = post ? &l->mlp_post_norm : NULL;
 }

@@ -2,8 +2,11 @@
 #ifndef COP_FORWARD_PRIVATE_H
 #define COP_FORWARD_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "model/model.h"
 
+#define COP_SERIAL_ROWS 2  // up to so many rows, row work is done inside the barrier
 #define COP_QUERY_TILE 16  // queries (row, head) of one key/value head that share a read of keys and values
 
 // Which slots a row sees: 0 … lin-1, then the tail slots in order of their positions, itself last.
@@ -28,6 +31,24 @@ typedef struct cop_worker {
     float *gathered; // [max_rows] scores of a tail
 } cop_worker;
 
+// Who goes to which expert. A column is one row at one expert; the columns of an expert stand together, in order
+// of rows, and N rows have N * used of them.
+typedef struct cop_routing {
+    float *scores;      // [N][score_stride]
+    int *chosen;        // [N][used] experts, ascending
+    float *shares;      // [N][used]
+    int *column_rows;   // [columns]
+    float *column_shares;
+    int *first;         // [E + 1] first column of each expert
+    int *active;        // [n_active] experts that have columns, ascending
+    atomic_int n_active;  // a worker that is behind may look while the next layer counts
+    size_t score_stride;
+    cop_act *panel;     // the inputs of each expert's columns, gathered; its panels follow one another
+    float *rows;        // [columns][x_stride], for 16- and 32-bit weights
+    cop_act *mlp_panel; // inputs of the down products
+    float *mlp;         // [columns][mlp_stride]
+} cop_routing;
+
 struct cop_workspace {
     const cop_model *model;
     int max_rows, max_logits, max_tokens;
@@ -44,6 +65,7 @@ struct cop_workspace {
     float *finals;   // [max_logits][x_stride]
     float *logits;   // [max_logits][logit_stride]
     cop_act *panel, *heads_panel, *mlp_panel;
+    cop_routing routing;
     cop_worker *workers;
     cop_visible *visible;   // [N]
     int *tails;             // [N][N]
@@ -67,6 +89,32 @@ static inline bool cop_is_quantised(const cop_linear *l) {
 }
 
 static inline bool cop_bit(const uint64_t *set, int i) { return set && (set[i / 64] >> (i % 64) & 1); }
+
+// The input of a product in both forms; each matrix takes the one of its type.
+typedef struct cop_input {
+    const cop_act *panel;
+    const float *rows;
+    size_t stride;
+    int n;
+} cop_input;
+
+/* y[c * y_stride + r] = rows `tile` of l times column c of the input, and the bias. */
+void cop_product_tile(const cop_model *m, const cop_linear *l, int tile, const cop_input *in, float *y, size_t y_stride);
+/* Tiles taken at once: a dozen turns per worker keeps them level, long runs keep the prefetcher going. */
+int64_t cop_grain(const cop_model *m, int n_tiles);
+
+// The whole feed-forward, or one expert: width, its first tile in gate and up, where the hidden values go.
+typedef struct cop_mlp_part {
+    int F, first_tile;
+    cop_act *panel;
+    float *rows;
+} cop_mlp_part;
+
+/* 32 rows of gate and up become one block of the down product's input. */
+void cop_mlp_block(const cop_forward *f, int worker, const cop_layer *l, int block, const cop_input *in, const cop_mlp_part *p);
+/* All workers: the feed-forward of a layer of experts from ws->normed and ws->panel, added to x, or left in
+ * ws->y. Ends without a barrier. */
+void cop_experts(const cop_forward *f, int worker, int layer, bool to_y);
 
 /* All workers: attention of layer `layer` over the cache into ws->heads, or, when the output matrix is
  * quantised and heads are whole blocks, straight into ws->heads_panel. Ends without a barrier. */

@@ -15,6 +15,7 @@ typedef struct item {
     const cop_gguf_tensor *tensor;
     cop_matrix *matrix;    // one of the two
     const float **vector;
+    int parts;             // matrices in the tensor, one after another: experts
     size_t offset, bytes;  // in the block
 } item;
 
@@ -51,20 +52,25 @@ static cop_status want_vector(plan *p, const float **out, const char *name, int 
     return place(p, (item){.tensor = t, .vector = out, .bytes = (size_t)n * sizeof(float)});
 }
 
-static cop_status want_matrix(plan *p, cop_matrix *out, const char *name, int rows, int cols) {
+static cop_status want_matrices(plan *p, cop_matrix *out, const char *name, int parts, int rows, int cols) {
     const cop_gguf_tensor *t = cop_gguf_find_tensor(p->file, name);
     if (!t) return missing(p, name);
-    if (t->dims[0] != (uint64_t)cols || t->dims[1] != (uint64_t)rows || t->dims[2] != 1 || t->dims[3] != 1)
-        return cop_fail(COP_ERR_FORMAT, "tensor %s: %llu x %llu, need %d x %d; %s", name, (unsigned long long)t->dims[1],
-                        (unsigned long long)t->dims[0], rows, cols, cop_gguf_name(p->file));
+    if (t->dims[0] != (uint64_t)cols || t->dims[1] != (uint64_t)rows || t->dims[2] != (uint64_t)parts || t->dims[3] != 1)
+        return cop_fail(COP_ERR_FORMAT, "tensor %s: %llu x %llu x %llu, need %d x %d x %d; %s", name, (unsigned long long)t->dims[2],
+                        (unsigned long long)t->dims[1], (unsigned long long)t->dims[0], parts, rows, cols, cop_gguf_name(p->file));
     size_t tile = cop_pack_tile_bytes(t->type, cols), bytes;
     if (!tile)
         return cop_fail(COP_ERR_UNSUPPORTED, "tensor %s: type %s with %d columns cannot be computed here; %s", name,
                         cop_dtype_name(t->type), cols, cop_gguf_name(p->file));
     int n_tiles = (rows + COP_TILE - 1) / COP_TILE;
-    if (!cop_mul_size(tile, (size_t)n_tiles, &bytes)) return cop_fail(COP_ERR_FORMAT, "tensor %s: size overflows", name);
+    if (!cop_mul_size(tile, (size_t)n_tiles, &bytes) || !cop_mul_size(bytes, (size_t)parts, &bytes))
+        return cop_fail(COP_ERR_FORMAT, "tensor %s: size overflows", name);
     *out = (cop_matrix){.type = t->type, .rows = rows, .cols = cols, .tile_bytes = tile, .n_tiles = n_tiles};
-    return place(p, (item){.tensor = t, .matrix = out, .bytes = bytes});
+    return place(p, (item){.tensor = t, .matrix = out, .parts = parts, .bytes = bytes});
+}
+
+static cop_status want_matrix(plan *p, cop_matrix *out, const char *name, int rows, int cols) {
+    return want_matrices(p, out, name, 1, rows, cols);
 }
 
 static cop_status want_linear(plan *p, cop_linear *out, int layer, const char *stem, int rows, int cols, bool bias) {
@@ -83,6 +89,29 @@ static cop_status want_norm(plan *p, cop_norm *out, int layer, const char *stem,
     return want_vector(p, &out->b, name, n, false);
 }
 
+// The experts' matrices are stacked: [E][F][D] and [E][D][F].
+static cop_status plan_experts(plan *p, const cop_desc *d, cop_layer *l, int i) {
+    const cop_experts_desc *e = &d->experts;
+    COP_TRY(want_linear(p, &l->router, i, "ffn_gate_inp", e->n, d->D, false));
+    if (l->router.w.type != COP_F32 && l->router.w.type != COP_F16 && l->router.w.type != COP_BF16)
+        return cop_fail(COP_ERR_UNSUPPORTED, "layer %d: a router of type %s, must be F32, F16 or BF16; %s", i,
+                        cop_dtype_name(l->router.w.type), cop_gguf_name(p->file));
+    char name[COP_GGUF_NAME_BYTES];
+    snprintf(name, sizeof name, "blk.%d.ffn_gate_exps.weight", i);
+    if (d->gated) COP_TRY(want_matrices(p, &l->gate.w, name, e->n, e->F, d->D));
+    snprintf(name, sizeof name, "blk.%d.ffn_up_exps.weight", i);
+    COP_TRY(want_matrices(p, &l->up.w, name, e->n, e->F, d->D));
+    snprintf(name, sizeof name, "blk.%d.ffn_down_exps.weight", i);
+    return want_matrices(p, &l->down.w, name, e->n, d->D, e->F);
+}
+
+static cop_status plan_mlp(plan *p, const cop_desc *d, cop_layer *l, int i) {
+    if (d->layers[i].experts) return plan_experts(p, d, l, i);
+    if (d->gated) COP_TRY(want_linear(p, &l->gate, i, "ffn_gate", d->F, d->D, false));
+    COP_TRY(want_linear(p, &l->up, i, "ffn_up", d->F, d->D, false));
+    return want_linear(p, &l->down, i, "ffn_down", d->D, d->F, false);
+}
+
 static cop_status plan_layer(plan *p, const cop_desc *d, unsigned weights, cop_layer *l, int i) {
     bool bias = weights & COP_W_QKV_BIAS, head_norms = weights & COP_W_QK_NORM, post = weights & COP_W_POST_NORMS;
     COP_TRY(want_norm(p, &l->attn_norm, i, "attn_norm", d->D, true));
@@ -96,9 +125,7 @@ static cop_status plan_layer(plan *p, const cop_desc *d, unsigned weights, cop_l
     COP_TRY(want_linear(p, &l->o, i, "attn_output", d->D, d->H * d->K, false));
     if (post) COP_TRY(want_norm(p, &l->attn_post_norm, i, "post_attention_norm", d->D, true));
     COP_TRY(want_norm(p, &l->mlp_norm, i, "ffn_norm", d->D, true));
-    if (d->gated) COP_TRY(want_linear(p, &l->gate, i, "ffn_gate", d->F, d->D, false));
-    COP_TRY(want_linear(p, &l->up, i, "ffn_up", d->F, d->D, false));
-    COP_TRY(want_linear(p, &l->down, i, "ffn_down", d->D, d->F, false));
+    COP_TRY(plan_mlp(p, d, l, i));
     if (post) COP_TRY(want_norm(p, &l->mlp_post_norm, i, "post_ffw_norm", d->D, true));
     return COP_OK;
 }
@@ -134,12 +161,12 @@ static cop_status pack_worker(void *arg, int worker) {
     (void)worker;
     const packing *p = arg;
     const cop_matrix *m = p->it->matrix;
-    size_t row_bytes = (size_t)(p->it->tensor->bytes / (uint64_t)m->rows);
+    size_t part_bytes = (size_t)(p->it->tensor->bytes / (uint64_t)p->it->parts), row_bytes = part_bytes / (size_t)m->rows;
     int64_t begin, end;
-    while (cop_pool_take(p->pool, m->n_tiles, 8, &begin, &end))
+    while (cop_pool_take(p->pool, (int64_t)p->it->parts * m->n_tiles, 8, &begin, &end))
         for (int64_t i = begin; i < end; i++)
-            cop_pack_tile(p->memory + p->it->offset + (size_t)i * m->tile_bytes, m->type, p->it->tensor->data, row_bytes,
-                          m->rows, m->cols, (int)i);
+            cop_pack_tile(p->memory + p->it->offset + (size_t)i * m->tile_bytes, m->type,
+                          p->it->tensor->data + (size_t)(i / m->n_tiles) * part_bytes, row_bytes, m->rows, m->cols, (int)(i % m->n_tiles));
     return COP_OK;
 }
 
@@ -167,7 +194,7 @@ static void point_at(cop_model *m, const plan *p) {
         const item *it = &p->items[i];
         if (it->matrix) it->matrix->data = m->memory + it->offset;
         else *it->vector = (const float *)(const void *)(m->memory + it->offset);
-        m->step_bytes += it->bytes;
+        m->step_bytes += it->parts > 1 ? it->bytes / (size_t)it->parts * (size_t)m->desc.experts.used : it->bytes;
     }
 }
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "model/model_private.h"
 
-const cop_family *const cop_families[] = {&cop_family_llama, &cop_family_qwen2, &cop_family_qwen3, &cop_family_gemma3, NULL};
+const cop_family *const cop_families[] = {&cop_family_llama, &cop_family_qwen2, &cop_family_qwen3, &cop_family_qwen3moe, &cop_family_gemma3, NULL};
 
 static cop_status find_family(const cop_gguf *file, const cop_family **out) {
     const char *arch;

@@ -48,7 +48,18 @@ typedef struct cop_layer_desc {
     int rope;            // index into desc.rope, or -1
     cop_mask_kind mask;
     bool cross;          // a cross-attention sublayer follows self-attention (encoder-decoders)
+    bool experts;        // the feed-forward is a mixture of experts
 } cop_layer_desc;
+
+// A mixture of experts: a row's feed-forward is the sum of its `used` most probable experts, weighted.
+typedef struct cop_experts_desc {
+    int n, used;         // 0: the model has none
+    int F;               // width of one expert
+    bool normalise;      // the weights are divided by their sum
+    float scale;         // of the weights
+} cop_experts_desc;
+
+#define COP_MAX_EXPERTS 1024
 
 #define COP_MAX_ROPES 2
 
@@ -70,6 +81,7 @@ typedef struct cop_desc {
     float residual_scale;    // of what a sublayer adds; 1
     float logit_scale;       // 1
     float logit_softcap;     // 0: none
+    cop_experts_desc experts;
     cop_layer_desc *layers;  // [L]
 } cop_desc;
 
@@ -87,7 +99,8 @@ typedef struct cop_norm {
 typedef struct cop_layer {
     cop_norm attn_norm, attn_post_norm, mlp_norm, mlp_post_norm;
     cop_norm q_norm, k_norm;                 // per head, [K]
-    cop_linear q, k, v, o, gate, up, down;
+    cop_linear q, k, v, o, gate, up, down;   // of experts: shape and tiles of one, data of all in turn
+    cop_linear router;                       // [E][D], 16 or 32 bits
 } cop_layer;
 
 typedef struct cop_model {
@@ -99,7 +112,7 @@ typedef struct cop_model {
     cop_layer *layers;         // [L]
     uint8_t *memory;           // packed weights and vectors, one block
     size_t memory_bytes;
-    size_t step_bytes;         // bytes of weights that one row's forward reads
+    size_t step_bytes;         // bytes of weights that one row's forward reads: of the experts those in use
     cop_pool *pool;            // borrowed
     cop_kernels kernels;
     double load_seconds;
@@ -135,7 +148,7 @@ enum {
 };
 
 extern const cop_family *const cop_families[];  // model.c, ends with NULL
-extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_gemma3;
+extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_qwen3moe, cop_family_gemma3;
 
 // ---- forward ----------------------------------------------------------------------------------
 

@@ -17,6 +17,9 @@ cop_status cop_desc_common(const cop_gguf *file, cop_desc *desc);
  * list with one entry per layer, true where the window is, or a period p, layer i being without when
  * (i + 1) % p is 0. Without a pattern the period is `period`; 0: every layer has the window. */
 cop_status cop_desc_windows(const cop_gguf *file, cop_desc *desc, uint32_t period);
+/* desc->experts from expert_count and its companions (nothing when it is 0 or missing), and which layers have a
+ * router; after cop_desc_windows. `width`: of an expert when the file does not say. */
+cop_status cop_desc_experts(const cop_gguf *file, cop_desc *desc, int width);
 /* Sanity of the finished description: ranges, divisibility, what this build computes. */
 cop_status cop_desc_check(const cop_desc *desc);
 

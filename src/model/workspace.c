@@ -13,6 +13,25 @@ static void *take(uint8_t *base, size_t *at, size_t n, size_t size) {
     return p;
 }
 
+static void place_routing(cop_workspace *ws, uint8_t *base, size_t *at) {
+    const cop_desc *d = &ws->model->desc;
+    cop_routing *r = &ws->routing;
+    if (!d->experts.n) return;
+    size_t n = (size_t)ws->max_rows, columns = n * (size_t)d->experts.used;
+    r->score_stride = round16((size_t)d->experts.n);
+    r->scores = take(base, at, n * r->score_stride, sizeof(float));
+    r->chosen = take(base, at, columns, sizeof(int));
+    r->shares = take(base, at, columns, sizeof(float));
+    r->column_rows = take(base, at, columns, sizeof(int));
+    r->column_shares = take(base, at, columns, sizeof(float));
+    r->first = take(base, at, (size_t)d->experts.n + 1, sizeof(int));
+    r->active = take(base, at, (size_t)d->experts.n, sizeof(int));
+    r->panel = take(base, at, columns * ((size_t)d->D / COP_BLOCK + 1), sizeof(cop_act));
+    r->rows = take(base, at, columns * ws->x_stride, sizeof(float));
+    r->mlp_panel = take(base, at, columns * (ws->mlp_stride / COP_BLOCK + 1), sizeof(cop_act));
+    r->mlp = take(base, at, columns * ws->mlp_stride, sizeof(float));
+}
+
 static size_t place(cop_workspace *ws, uint8_t *base) {
     const cop_desc *d = &ws->model->desc;
     size_t at = 0, n = (size_t)ws->max_rows, n_logits = (size_t)ws->max_logits;
@@ -30,6 +49,7 @@ static size_t place(cop_workspace *ws, uint8_t *base) {
     ws->panel = take(base, &at, most * ((size_t)d->D / COP_BLOCK + 1), sizeof(cop_act));
     ws->heads_panel = take(base, &at, n * (ws->heads_stride / COP_BLOCK + 1), sizeof(cop_act));
     ws->mlp_panel = take(base, &at, n * (ws->mlp_stride / COP_BLOCK + 1), sizeof(cop_act));
+    place_routing(ws, base, &at);
     int n_workers = cop_pool_threads(ws->model->pool);
     cop_worker *workers = take(base, &at, (size_t)n_workers, sizeof(cop_worker));
     for (int i = 0; i < n_workers; i++) {
@@ -54,7 +74,7 @@ static void set_strides(cop_workspace *ws) {
     size_t q = round16((size_t)d->H * (size_t)d->K), kv = round16((size_t)d->G * (size_t)d->K);
     ws->x_stride = round16((size_t)d->D);
     ws->heads_stride = q;
-    ws->mlp_stride = round16((size_t)d->F);
+    ws->mlp_stride = round16((size_t)(d->experts.F > d->F ? d->experts.F : d->F));
     ws->y_stride = ws->x_stride;
     ws->k_offset = q;
     ws->v_offset = q + kv;

@@ -19,7 +19,8 @@
 #define TREE 64
 
 static const char *const models[] = {
-    "tiny-llama-a", "tiny-llama-b", "tiny-qwen2-a", "tiny-qwen2-b", "tiny-qwen3-a", "tiny-qwen3-b", "tiny-gemma3-a", "tiny-gemma3-b",
+    "tiny-llama-a", "tiny-llama-b", "tiny-qwen2-a", "tiny-qwen2-b", "tiny-qwen3-a", "tiny-qwen3-b",
+    "tiny-qwen3moe-a", "tiny-qwen3moe-b", "tiny-mixtral-a", "tiny-mixtral-b", "tiny-moe-q8_0", "tiny-gemma3-a", "tiny-gemma3-b",
     "tiny-f16", "tiny-bf16",
     "tiny-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
 #define N_MODELS ((int)(sizeof models / sizeof *models))
@@ -213,8 +214,8 @@ static void a_rows_bits_depend_on_its_own_path_only(void **state) {
         if (is_wanted(m)) check_model(m, COP_KV_F16);
 }
 
-// One with windows and one with quantised weights; heads are whole blocks of 32.
-static bool has_cache_cases(int m) { return !strcmp(models[m], "tiny-gemma3-a") || !strcmp(models[m], "tiny-q4_k"); }
+// One with windows, one with quantised weights and one with experts; heads are whole blocks of 32.
+static bool has_cache_cases(int m) { return !strcmp(models[m], "tiny-gemma3-a") || !strcmp(models[m], "tiny-q4_k") || !strcmp(models[m], "tiny-moe-q8_0"); }
 
 static void so_they_do_with_every_cache_type(void **state) {
     (void)state;

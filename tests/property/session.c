@@ -159,8 +159,8 @@ static void check_drafts(const char *model, uint64_t seed, int threads) {
 
 static void text_does_not_depend_on_what_was_drafted(void **state) {
     (void)state;
-    static const char *const models[] = {"tiny-llama-a", "tiny-qwen2-b", "tiny-gemma3-a", "tiny-q4_k"};
-    for (int m = 0; m < 4; m++)
+    static const char *const models[] = {"tiny-llama-a", "tiny-qwen2-b", "tiny-gemma3-a", "tiny-q4_k", "tiny-moe-q8_0"};
+    for (int m = 0; m < 5; m++)
         for (uint64_t seed = 0; seed < 4; seed++) check_drafts(models[m], seed, 1 + (int)seed % 3);
 }
 
