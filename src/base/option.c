@@ -49,7 +49,7 @@ cop_status cop_parse_number(const char *what, const char *text, size_t bytes, do
 
 static void store(const cop_option *o, void *state, double v) {
     char *field = (char *)state + o->offset;
-    if (o->kind == COP_OPTION_INT_KIND) *(int32_t *)(void *)field = (int32_t)v;
+    if (o->kind == COP_OPTION_INT_KIND || o->kind == COP_OPTION_WORD_KIND) *(int32_t *)(void *)field = (int32_t)v;
     else if (o->kind == COP_OPTION_FLOAT_KIND) *(float *)(void *)field = (float)v;
     else *(bool *)field = v != 0;
 }
@@ -81,6 +81,16 @@ static cop_status parse_bool(const char *owner, const char *name, const char *va
     return cop_fail(COP_ERR_ARG, "%s: %s '%.*s', must be on or off", owner, name, bytes > 40 ? 40 : (int)bytes, value);
 }
 
+static cop_status parse_word(const char *owner, const cop_option *o, const char *value, size_t bytes, double *out) {
+    const char *word = o->words;
+    for (int i = 0; *word; i++) {
+        size_t n = strcspn(word, "|");
+        if (n == bytes && !memcmp(word, value, n)) return *out = i, COP_OK;
+        word += n + (word[n] == '|');
+    }
+    return cop_fail(COP_ERR_ARG, "%s: %s '%.*s', must be one of %s", owner, o->name, bytes > 40 ? 40 : (int)bytes, value, o->words);
+}
+
 cop_status cop_options_set(const cop_option *options, void *state, const char *owner, const char *name, size_t name_bytes,
                            const char *value, size_t value_bytes) {
     const cop_option *o = options;
@@ -89,6 +99,8 @@ cop_status cop_options_set(const cop_option *options, void *state, const char *o
     double v = 0;
     if (o->kind == COP_OPTION_BOOL_KIND) {
         COP_TRY(parse_bool(owner, o->name, value, value_bytes, &v));
+    } else if (o->kind == COP_OPTION_WORD_KIND) {
+        COP_TRY(parse_word(owner, o, value, value_bytes, &v));
     } else if (o->kind == COP_OPTION_INT_KIND) {
         int64_t i = 0;
         COP_TRY(cop_parse_int(o->name, value, value_bytes, (int64_t)o->low, (int64_t)o->high, &i));

@@ -9,22 +9,26 @@
 
 #include "base/status.h"
 
-typedef enum cop_option_kind { COP_OPTION_END_KIND = 0, COP_OPTION_INT_KIND, COP_OPTION_FLOAT_KIND, COP_OPTION_BOOL_KIND } cop_option_kind;
+typedef enum cop_option_kind { COP_OPTION_END_KIND = 0, COP_OPTION_INT_KIND, COP_OPTION_FLOAT_KIND, COP_OPTION_BOOL_KIND,
+                              COP_OPTION_WORD_KIND } cop_option_kind;
 
 typedef struct cop_option {
     const char *name;
     cop_option_kind kind;
-    size_t offset;             // of the field: int32_t, float or bool
+    size_t offset;             // of the field: int32_t, float or bool; word: int32_t, its index
     double initial, low, high;  // bool: 0 or 1
     const char *help;
+    const char *words;         // of a word: "chain|tree", high is the last one's index
 } cop_option;
 
 #define COP_OPTION_INT(type, field, initial, low, high, help) \
-    {#field, COP_OPTION_INT_KIND, offsetof(type, field), (initial), (low), (high), (help)}
+    {#field, COP_OPTION_INT_KIND, offsetof(type, field), (initial), (low), (high), (help), NULL}
 #define COP_OPTION_FLOAT(type, field, initial, low, high, help) \
-    {#field, COP_OPTION_FLOAT_KIND, offsetof(type, field), (initial), (low), (high), (help)}
+    {#field, COP_OPTION_FLOAT_KIND, offsetof(type, field), (initial), (low), (high), (help), NULL}
 #define COP_OPTION_BOOL(type, field, initial, help) \
-    {#field, COP_OPTION_BOOL_KIND, offsetof(type, field), (initial), 0, 1, (help)}
+    {#field, COP_OPTION_BOOL_KIND, offsetof(type, field), (initial), 0, 1, (help), NULL}
+#define COP_OPTION_WORD(type, field, initial, n_words, words, help) \
+    {#field, COP_OPTION_WORD_KIND, offsetof(type, field), (initial), 0, (n_words) - 1, (help), (words)}
 #define COP_OPTION_END {0}
 
 /* Set every field to its default. options may be NULL. */

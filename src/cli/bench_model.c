@@ -27,8 +27,7 @@ static void close_seq(bench_seq *s) {
 }
 
 static cop_status open_seq(bench_seq *s, const cop_engine *engine, const cop_bench_args *a, int tokens) {
-    const cop_desc *d = &engine->model->desc;
-    cop_cache_shape shape = {d->L, d->G, d->K, COP_KV_F16};
+    cop_cache_shape shape = cop_model_cache_shape(engine->model, COP_KV_F16);
     *s = (bench_seq){.engine = engine};
     if (a->model.cache_type) COP_TRY(cop_kv_type_parse(&shape.type, a->model.cache_type));
     cop_status st = cop_cache_new(&s->cache, &shape, tokens / COP_PAGE + 1);

@@ -80,7 +80,7 @@ static cop_status evaluate_chunk(evaluation *e, cop_seq *seq, cop_workspace *ws,
 static cop_status evaluate(evaluation *e, const char *cache_type) {
     const cop_desc *d = &e->engine->model->desc;
     int T = (int)e->ids->n;
-    cop_cache_shape shape = {d->L, d->G, d->K, COP_KV_F16};
+    cop_cache_shape shape = cop_model_cache_shape(e->engine->model, COP_KV_F16);
     if (cache_type) COP_TRY(cop_kv_type_parse(&shape.type, cache_type));
     cop_cache *cache = NULL;
     cop_seq *seq = NULL;

@@ -15,8 +15,8 @@ static const cop_arg options[] = {
 static json_t *option_list(const cop_option *options_) {
     json_t *list = json_array();
     for (const cop_option *o = options_; o && o->name; o++)
-        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:s}", "name", o->name, "default", o->initial, "low", o->low, "high",
-                                              o->high, "help", o->help));
+        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:s, s:s*}", "name", o->name, "default", o->initial, "low", o->low, "high",
+                                              o->high, "help", o->help, "words", o->words));
     return list;
 }
 

@@ -60,11 +60,10 @@ static cop_status window(const cop_engine *e, cop_workspace *ws, cop_seq *seq, c
 }
 
 static cop_status windows(const cop_engine *e, const perplexity_args *a, cop_token_array *ids, tally *t) {
-    const cop_desc *d = &e->model->desc;
     int ctx = a->model.context, n_windows = (int)(ids->n / (size_t)ctx);
     if (n_windows < 1) return cop_fail(COP_ERR_ARG, "%zu tokens of text, need at least one window of %d", ids->n, ctx);
     if (a->chunks && a->chunks < n_windows) n_windows = a->chunks;
-    cop_cache_shape shape = {d->L, d->G, d->K, COP_KV_F16};
+    cop_cache_shape shape = cop_model_cache_shape(e->model, COP_KV_F16);
     if (a->model.cache_type) COP_TRY(cop_kv_type_parse(&shape.type, a->model.cache_type));
     cop_cache *cache = NULL;
     cop_seq *seq = NULL;

@@ -3,9 +3,13 @@
 
 #include <string.h>
 
-extern const cop_drafter_type cop_drafter_copy;
+extern const cop_drafter_type cop_drafter_copy, cop_drafter_model;
 
-const cop_drafter_type *const cop_drafters[] = {&cop_drafter_copy, NULL};
+const cop_drafter_type *const cop_drafters[] = {
+    &cop_drafter_copy,
+    &cop_drafter_model,
+    NULL,
+};
 
 cop_status cop_drafter_find(const cop_drafter_type **out, const char *name, size_t bytes) {
     for (int i = 0; cop_drafters[i]; i++) {

@@ -63,13 +63,12 @@ static int default_context(const cop_engine *e) {
 }
 
 static cop_status open_cache(cop_session *s, const cop_session_options *o, const cop_session *from) {
-    const cop_desc *d = &s->engine->model->desc;
     if (from) {
         s->cache = from->cache;
         s->cache_users = from->cache_users;
         ++*s->cache_users;
     } else {
-        cop_cache_shape shape = {d->L, d->G, d->K, COP_KV_F16};
+        cop_cache_shape shape = cop_model_cache_shape(s->engine->model, COP_KV_F16);
         if (o->cache_type) COP_TRY(cop_kv_type_parse(&shape.type, o->cache_type));
         s->cache_users = cop_alloc(sizeof *s->cache_users);
         if (!s->cache_users) return cop_fail(COP_ERR_NOMEM, "session: cannot allocate");

@@ -297,7 +297,7 @@ static cop_status plan_groups(cop_forward *f) {
         if (g->base + g->n_rows > ws->max_tokens || !cop_seq_covers(g->seq, g->base + g->n_rows))
             return cop_fail(COP_ERR_LIMIT, "row %d: slot %d is beyond the context of %d or was not reserved", i,
                             g->base + g->n_rows - 1, ws->max_tokens);
-        ws->logit_of[i] = f->rows[i].want_logits ? f->n_logits++ : -1;
+        ws->logit_of[i] = f->rows[i].want_logits && i >= f->options.computed ? f->n_logits++ : -1;
     }
     if (f->n_logits > ws->max_logits)
         return cop_fail(COP_ERR_ARG, "%d rows want logits, the workspace holds %d", f->n_logits, ws->max_logits);
@@ -321,6 +321,19 @@ static void plan_visible(const cop_forward *f, const cop_row_group *g, int i) {
     ws->visible[i] = v;
 }
 
+// From here on rows are those behind the computed ones.
+static void leave_out_computed(cop_forward *f) {
+    cop_workspace *ws = f->ws;
+    int n = f->options.computed;
+    if (!n) return;
+    f->rows += n;
+    f->n_rows -= n;
+    ws->groups[0].n_rows -= n;
+    ws->groups[0].base += n;
+    memmove(ws->visible, ws->visible + n, (size_t)f->n_rows * sizeof *ws->visible);
+    memmove(ws->logit_of, ws->logit_of + n, (size_t)f->n_rows * sizeof *ws->logit_of);
+}
+
 static cop_status plan(cop_forward *f) {
     const cop_desc *d = &f->model->desc;
     cop_forward_options *o = &f->options;
@@ -330,8 +343,11 @@ static cop_status plan(cop_forward *f) {
     if (o->first_layer < 0 || o->first_layer > o->end_layer || o->end_layer > d->L)
         return cop_fail(COP_ERR_ARG, "layers %d to %d: the model has %d", o->first_layer, o->end_layer, d->L);
     COP_TRY(plan_groups(f));
+    if (o->computed < 0 || o->computed >= f->n_rows || (o->computed && f->n_groups > 1))
+        return cop_fail(COP_ERR_ARG, "forward of %d rows, %d of them computed: must be fewer, of one sequence", f->n_rows, o->computed);
     for (int g = 0; g < f->n_groups; g++)
         for (int i = 0; i < f->ws->groups[g].n_rows; i++) plan_visible(f, &f->ws->groups[g], f->ws->groups[g].first + i);
+    leave_out_computed(f);
     return COP_OK;
 }
 

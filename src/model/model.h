@@ -130,6 +130,11 @@ typedef struct cop_model_options {
 cop_status cop_model_open(cop_model **out, const char *path, cop_pool *pool, const cop_model_options *options);
 void cop_model_close(cop_model *model);  // accepts NULL and half-built
 
+/* The shape of a cache that this model's sequences need. */
+static inline cop_cache_shape cop_model_cache_shape(const cop_model *m, cop_kv_type type) {
+    return (cop_cache_shape){m->desc.L, m->desc.G, m->desc.K, type};
+}
+
 // ---- families ---------------------------------------------------------------------------------
 
 typedef struct cop_family {
@@ -174,6 +179,9 @@ typedef struct cop_forward_options {
     const uint64_t *skip_attention;   // bit sets over layers; NULL: none
     const uint64_t *skip_mlp;
     const uint64_t *full_mask;        // layers where every row sees all rows of its sequence
+    int computed;                     // leading rows that an earlier forward computed since the last commit: they
+                                      // only stand in their slots, and rows count from the first one behind
+                                      // them. One sequence; 0: none
     const float *inject;              // [N][D] hidden states that enter first_layer instead of embeddings
     const cop_tap *taps;
     int n_taps;

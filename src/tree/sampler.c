@@ -229,3 +229,45 @@ int32_t cop_sampler_pick(cop_sampler *s, float *logits, int64_t position, const 
     if (n == 0) return argmax(logits, s->V);  // every logit is -inf or NaN
     return draw(s, n, (uint64_t)position);
 }
+
+int cop_sampler_rank(cop_sampler *s, float *logits, int64_t position, const int32_t *history, int n_history,
+                     const int32_t *path, int n_path, int k, int32_t *tokens) {
+    const cop_sampling *o = &s->sampling;
+    penalise(s, logits, history, n_history, path, n_path);
+    if (k > s->V) k = s->V;
+    int n = o->temp == 0 ? keep_top_k(s, logits, k) : keep(s, logits);
+    if (n == 0) return tokens[0] = argmax(logits, s->V), 1;
+    int m = 0;  // the best so far, in order, at the front
+    for (int i = 0; i < n; i++) {
+        candidate c = s->kept[i];
+        if (o->temp != 0) {
+            c.logit /= o->temp;
+            uint64_t bits = cop_noise_bits(o->seed, COP_NOISE_SAMPLE, (uint64_t)position, (uint64_t)c.token);
+            if (m == k && c.logit + gumbel_bound(bits) < s->kept[k - 1].logit) continue;
+            c.logit += cop_noise_gumbel(o->seed, COP_NOISE_SAMPLE, (uint64_t)position, (uint64_t)c.token);
+        }
+        if (m == k && !before(c, s->kept[k - 1])) continue;
+        int at = m < k ? m++ : k - 1;
+        for (; at > 0 && before(c, s->kept[at - 1]); at--) s->kept[at] = s->kept[at - 1];
+        s->kept[at] = c;
+    }
+    for (int i = 0; i < m; i++) tokens[i] = s->kept[i].token;
+    return m;
+}
+
+void cop_sampler_probabilities(cop_sampler *s, float *logits, const int32_t *history, int n_history,
+                               const int32_t *path, int n_path, float *probabilities) {
+    penalise(s, logits, history, n_history, path, n_path);
+    for (int i = 0; i < s->V; i++) probabilities[i] = 0;
+    int n = s->sampling.temp == 0 ? 0 : keep(s, logits);
+    if (n == 0) {
+        probabilities[argmax(logits, s->V)] = 1;
+        return;
+    }
+    float max = s->kept[0].logit;
+    double sum = 0;
+    for (int i = 1; i < n; i++) max = s->kept[i].logit > max ? s->kept[i].logit : max;
+    for (int i = 0; i < n; i++) sum += cop_exp((double)((s->kept[i].logit - max) / s->sampling.temp));
+    for (int i = 0; i < n; i++)
+        probabilities[s->kept[i].token] = (float)(cop_exp((double)((s->kept[i].logit - max) / s->sampling.temp)) / sum);
+}

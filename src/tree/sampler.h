@@ -44,4 +44,13 @@ const cop_sampling *cop_sampler_get(const cop_sampler *sampler);
 int32_t cop_sampler_pick(cop_sampler *sampler, float *logits, int64_t position, const int32_t *history, int n_history,
                          const int32_t *path, int n_path);
 
+/* The k tokens that come first in the order in which pick would take them (its choice is the first one): a draft
+ * that proposes them is coupled to the target's noise. Arguments as for pick. Returns how many there are. */
+int cop_sampler_rank(cop_sampler *sampler, float *logits, int64_t position, const int32_t *history, int n_history,
+                     const int32_t *path, int n_path, int k, int32_t *tokens);
+
+/* The distribution that pick draws from, as float32 probabilities [V] that sum to 1; temperature 0: all on one. */
+void cop_sampler_probabilities(cop_sampler *sampler, float *logits, const int32_t *history, int n_history,
+                               const int32_t *path, int n_path, float *probabilities);
+
 #endif

@@ -131,6 +131,23 @@ static void check_trees(const scene *s, cop_test_model *t, const char *what) {
     cop_free(chunked);
 }
 
+// A tree that grows: a part in one forward, the rest in others behind it, as a draft model computes its levels.
+static void check_grown(const scene *s, cop_test_model *t, const char *what) {
+    cop_row rows[256];
+    cop_seq *seq = new_seq(t);
+    float *unused = cop_alloc_array(PREFIX, (size_t)s->V * sizeof(float));
+    cop_test_chain(t, seq, s->straight, PREFIX, 32, unused);
+    if (cop_seq_reserve(seq, TREE)) fail_msg("%s", cop_error_text());
+    tree_rows(s, rows, 0, seq, TREE);
+    for (int done = 0, n = 1; done < TREE; done += n, n = n * 2 + 1) {
+        if (n > TREE - done) n = TREE - done;
+        if (cop_model_forward(t->model, t->ws, rows, done + n, &(cop_forward_options){.computed = done})) fail_msg("%s", cop_error_text());
+        for (int i = 0; i < n; i++) same(s, cop_workspace_logits(t->ws, i), s->tree_logits + (size_t)(done + i) * (size_t)s->V, what, done + i);
+    }
+    cop_seq_free(seq);
+    cop_free(unused);
+}
+
 // Accept a path inside the tree: what follows has the bits of the plain sequence.
 static void check_commit(const scene *s, cop_test_model *t) {
     cop_row rows[256];
@@ -200,6 +217,7 @@ static void check_model(int m, cop_kv_type type) {
             cop_test_model t;
             cop_test_open(&t, s.path, threads, levels[l], type, 64, 128);
             check_trees(&s, &t, what);
+            check_grown(&s, &t, what);
             check_commit(&s, &t);
             check_strangers(&s, &t);
             cop_test_close(&t);
