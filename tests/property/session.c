@@ -22,6 +22,7 @@ static cop_engine *open_engine(const char *name, int threads) {
     cop_engine_options o = cop_engine_defaults();
     o.keep_packed = 0;
     o.threads = threads;
+    o.draft_model = path;  // for the drafters that want one
     cop_engine *e;
     if (cop_engine_open(&e, path, &o)) fail_msg("%s", cop_error_text());
     return e;
@@ -172,10 +173,20 @@ static cop_result draft_with(cop_engine *e, cop_session_options o, const char *d
     return generate(*out, 100, t);
 }
 
+// A drafter with its options at their defaults, all low, or all high.
 static void name_with_options(char *name, size_t bytes, const cop_drafter_type *d, int end) {
     int n = snprintf(name, bytes, "%s", d->name);
-    for (const cop_option *o = d->options; end && o && o->name; o++)
-        n += snprintf(name + n, bytes - (size_t)n, "%c%s=%g", o == d->options ? ':' : ',', o->name, end == 1 ? o->low : o->high);
+    for (const cop_option *o = d->options; end && o && o->name; o++) {
+        double v = end == 1 ? o->low : o->high;
+        n += snprintf(name + n, bytes - (size_t)n, "%c%s=", o == d->options ? ':' : ',', o->name);
+        if (o->kind != COP_OPTION_WORD_KIND) {
+            n += snprintf(name + n, bytes - (size_t)n, "%g", v);
+            continue;
+        }
+        const char *word = o->words;
+        for (int i = 0; i < (int)v; i++) word = strchr(word, '|') + 1;
+        n += snprintf(name + n, bytes - (size_t)n, "%.*s", (int)strcspn(word, "|"), word);
+    }
 }
 
 static void every_drafter_of_the_table_is_lossless(void **state) {
