@@ -47,7 +47,7 @@ static cop_status count(const cop_gguf *file, const char *name, uint32_t most, i
 }
 
 static cop_status read_shape(const cop_gguf *file, cop_desc *d) {
-    COP_TRY(count(file, "block_count", 4096, &d->L));
+    COP_TRY(count(file, "block_count", COP_MAX_LAYERS, &d->L));
     COP_TRY(count(file, "embedding_length", 1 << 20, &d->D));
     COP_TRY(count(file, "attention.head_count", 1 << 14, &d->H));
     COP_TRY(count(file, "feed_forward_length", 1 << 22, &d->F));
@@ -121,21 +121,24 @@ cop_status cop_desc_common(const cop_gguf *file, cop_desc *d) {
     return COP_OK;
 }
 
-cop_status cop_desc_windows(const cop_gguf *file, cop_desc *d, uint32_t period) {
+cop_status cop_desc_pattern(const cop_gguf *file, const cop_desc *d, const char *name, uint32_t period, bool *set) {
     char key[128];
-    uint32_t window;
     cop_gguf_array list = {0};
-    COP_TRY(cop_desc_u32_or(file, "attention.sliding_window", 0, &window));
-    if (window > 1 << 30) return cop_fail(COP_ERR_FORMAT, "sliding window of %u tokens; %s", window, cop_gguf_name(file));
-    cop_desc_key(file, "attention.sliding_window_pattern", key);
+    cop_desc_key(file, name, key);
     if (cop_gguf_type_of(file, key) == COP_GGUF_ARRAY) COP_TRY(cop_gguf_get_array(file, key, COP_GGUF_INTS, &list));
     else COP_TRY(cop_gguf_get_u32_or(file, key, period, &period));
     if (list.n && list.n != (size_t)d->L)
         return cop_fail(COP_ERR_FORMAT, "key %s: %zu entries for %d layers; %s", key, list.n, d->L, cop_gguf_name(file));
-    for (int i = 0; i < d->L; i++) {
-        bool windowed = list.n ? cop_gguf_int(&list, (size_t)i) != 0 : !period || (uint32_t)(i + 1) % period;
-        d->layers[i] = (cop_layer_desc){.window = windowed ? (int)window : 0};
-    }
+    for (int i = 0; i < d->L; i++) set[i] = list.n ? cop_gguf_int(&list, (size_t)i) != 0 : !period || (uint32_t)(i + 1) % period;
+    return COP_OK;
+}
+
+cop_status cop_desc_windows(const cop_gguf *file, cop_desc *d, uint32_t window, uint32_t period) {
+    COP_TRY(cop_desc_u32_or(file, "attention.sliding_window", window, &window));
+    if (window > 1 << 30) return cop_fail(COP_ERR_FORMAT, "sliding window of %u tokens; %s", window, cop_gguf_name(file));
+    bool windowed[COP_MAX_LAYERS];
+    COP_TRY(cop_desc_pattern(file, d, "attention.sliding_window_pattern", period, windowed));
+    for (int i = 0; i < d->L; i++) d->layers[i].window = windowed[i] ? (int)window : 0;
     return COP_OK;
 }
 
@@ -176,11 +179,15 @@ cop_status cop_desc_experts(const cop_gguf *file, cop_desc *d, int width) {
     return COP_OK;
 }
 
+static bool sensible(const cop_desc *d) {
+    return d->attn_scale > 0 && d->attn_scale < 1e6f && isfinite(d->embed_scale) && isfinite(d->residual_scale) && isfinite(d->logit_scale) &&
+           d->attn_softcap >= 0 && d->logit_softcap >= 0 && isfinite(d->attn_softcap) && isfinite(d->logit_softcap);
+}
+
 cop_status cop_desc_check(const cop_desc *d) {
     if (d->order != COP_ORDER_PRE || d->norm != COP_NORM_RMS)
         return cop_fail(COP_ERR_UNSUPPORTED, "family %s: this block order is not there yet", d->family);
-    if (!(d->attn_scale > 0 && d->attn_scale < 1e6f) || !isfinite(d->embed_scale) || !isfinite(d->logit_scale))
-        return cop_fail(COP_ERR_FORMAT, "family %s: a scale is not a sensible number", d->family);
+    if (!sensible(d)) return cop_fail(COP_ERR_FORMAT, "family %s: a scale is not a sensible number", d->family);
     for (int i = 0; i < d->L; i++) {
         const cop_layer_desc *l = &d->layers[i];
         if (l->window < 0 || l->rope >= d->n_ropes) return cop_fail(COP_ERR_FORMAT, "layer %d: window %d, rope %d", i, l->window, l->rope);

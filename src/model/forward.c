@@ -22,7 +22,8 @@ typedef struct row_work {
 
 static void normalise(const cop_model *m, float *y, const float *x, const cop_norm *norm) {
     const cop_desc *d = &m->desc;
-    if (d->norm == COP_NORM_RMS) m->kernels.rmsnorm(y, x, norm->w, d->D, d->norm_eps);
+    if (!norm->w) memcpy(y, x, (size_t)d->D * sizeof(float));
+    else if (d->norm == COP_NORM_RMS) m->kernels.rmsnorm(y, x, norm->w, d->D, d->norm_eps);
     else m->kernels.layernorm(y, x, norm->w, norm->b, d->D, d->norm_eps);
 }
 

@@ -5,7 +5,7 @@
 
 static cop_status describe(const cop_gguf *file, cop_desc *d) {
     d->rope[0].half_split = false;
-    COP_TRY(cop_desc_windows(file, d, 0));
+    COP_TRY(cop_desc_windows(file, d, 0, 0));
     return cop_desc_experts(file, d, d->F);
 }
 

@@ -114,17 +114,18 @@ static cop_status plan_mlp(plan *p, const cop_desc *d, cop_layer *l, int i) {
 
 static cop_status plan_layer(plan *p, const cop_desc *d, unsigned weights, cop_layer *l, int i) {
     bool bias = weights & COP_W_QKV_BIAS, head_norms = weights & COP_W_QK_NORM, post = weights & COP_W_POST_NORMS;
-    COP_TRY(want_norm(p, &l->attn_norm, i, "attn_norm", d->D, true));
+    bool pre = !(weights & COP_W_NO_PRE_NORMS);
+    if (pre) COP_TRY(want_norm(p, &l->attn_norm, i, "attn_norm", d->D, true));
     COP_TRY(want_linear(p, &l->q, i, "attn_q", d->H * d->K, d->D, bias));
     COP_TRY(want_linear(p, &l->k, i, "attn_k", d->G * d->K, d->D, bias));
     COP_TRY(want_linear(p, &l->v, i, "attn_v", d->G * d->K, d->D, bias));
     if (head_norms) {
-        COP_TRY(want_norm(p, &l->q_norm, i, "attn_q_norm", d->K, true));
-        COP_TRY(want_norm(p, &l->k_norm, i, "attn_k_norm", d->K, true));
+        COP_TRY(want_norm(p, &l->q_norm, i, "attn_q_norm", d->wide_qk_norm ? d->H * d->K : d->K, true));
+        COP_TRY(want_norm(p, &l->k_norm, i, "attn_k_norm", d->wide_qk_norm ? d->G * d->K : d->K, true));
     }
     COP_TRY(want_linear(p, &l->o, i, "attn_output", d->D, d->H * d->K, false));
     if (post) COP_TRY(want_norm(p, &l->attn_post_norm, i, "post_attention_norm", d->D, true));
-    COP_TRY(want_norm(p, &l->mlp_norm, i, "ffn_norm", d->D, true));
+    if (pre) COP_TRY(want_norm(p, &l->mlp_norm, i, "ffn_norm", d->D, true));
     COP_TRY(plan_mlp(p, d, l, i));
     if (post) COP_TRY(want_norm(p, &l->mlp_post_norm, i, "post_ffw_norm", d->D, true));
     return COP_OK;

@@ -8,7 +8,18 @@
 #include "base/clock.h"
 #include "model/model_private.h"
 
-const cop_family *const cop_families[] = {&cop_family_llama, &cop_family_qwen2, &cop_family_qwen3, &cop_family_qwen3moe, &cop_family_gemma3, NULL};
+const cop_family *const cop_families[] = {
+    &cop_family_llama,
+    &cop_family_qwen2,
+    &cop_family_qwen3,
+    &cop_family_qwen3moe,
+    &cop_family_gemma2,
+    &cop_family_gemma3,
+    &cop_family_granite,
+    &cop_family_olmo2,
+    &cop_family_smollm3,
+    NULL,
+};
 
 static cop_status find_family(const cop_gguf *file, const cop_family **out) {
     const char *arch;
@@ -36,8 +47,9 @@ static cop_status open_model(cop_model *model, const char *path, const cop_model
     model->desc.family = family->name;
     COP_TRY(cop_desc_common(model->file, &model->desc));
     COP_TRY(family->describe(model->file, &model->desc));
-    COP_TRY(cop_desc_check(&model->desc));
-    return cop_model_load(model, family, options);
+    cop_status st = cop_desc_check(&model->desc);
+    if (st) cop_fail_note("%s", cop_gguf_name(model->file));  // a description has no file
+    return st ? st : cop_model_load(model, family, options);
 }
 
 cop_status cop_model_open(cop_model **out, const char *path, cop_pool *pool, const cop_model_options *options) {

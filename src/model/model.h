@@ -20,8 +20,8 @@ typedef enum cop_norm_kind { COP_NORM_RMS, COP_NORM_LAYER } cop_norm_kind;
 
 // Where the norms of a sublayer f stand.
 typedef enum cop_block_order {
-    COP_ORDER_PRE,      // y = x + post(f(norm(x))); `post` is a norm where the layer has one, else nothing
-    COP_ORDER_POST,     // y = norm(x + f(x))
+    COP_ORDER_PRE,      // y = x + post(f(norm(x))); both are norms where the layer has them, else nothing
+    COP_ORDER_POST,     // y = post(x + f(x))
     COP_ORDER_PARALLEL  // y = x + attention(norm(x)) + mlp(norm'(x))
 } cop_block_order;
 
@@ -78,6 +78,7 @@ typedef struct cop_desc {
     float embed_scale;       // of the token embeddings (not of injected rows); 1
     float attn_scale;        // of the scores
     float attn_softcap;      // 0: none
+    bool wide_qk_norm;       // the norms of q and k run over all heads at once
     float residual_scale;    // of what a sublayer adds; 1
     float logit_scale;       // 1
     float logit_softcap;     // 0: none
@@ -93,12 +94,12 @@ typedef struct cop_linear {
 } cop_linear;
 
 typedef struct cop_norm {
-    const float *w, *b;   // [n]; w NULL: absent, b NULL: no bias
+    const float *w, *b;   // [n]; w NULL: absent, the identity; b NULL: no bias
 } cop_norm;
 
 typedef struct cop_layer {
     cop_norm attn_norm, attn_post_norm, mlp_norm, mlp_post_norm;
-    cop_norm q_norm, k_norm;                 // per head, [K]
+    cop_norm q_norm, k_norm;                 // per head, [K]; wide: [H K], [G K]
     cop_linear q, k, v, o, gate, up, down;   // of experts: shape and tiles of one, data of all in turn
     cop_linear router;                       // [E][D], 16 or 32 bits
 } cop_layer;
@@ -148,12 +149,14 @@ typedef struct cop_family {
 
 enum {
     COP_W_QKV_BIAS = 1,    // biases of q, k, v are required (elsewhere optional)
-    COP_W_QK_NORM = 2,     // q and k head norms
-    COP_W_POST_NORMS = 4   // norms after attention and after the feed-forward
+    COP_W_QK_NORM = 2,     // q and k norms
+    COP_W_POST_NORMS = 4,  // norms after attention and after the feed-forward
+    COP_W_NO_PRE_NORMS = 8 // none before them
 };
 
 extern const cop_family *const cop_families[];  // model.c, ends with NULL
-extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_qwen3moe, cop_family_gemma3;
+extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_qwen3moe, cop_family_gemma2,
+    cop_family_gemma3, cop_family_granite, cop_family_olmo2, cop_family_smollm3;
 
 // ---- forward ----------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 
 #include "model/model.h"
 
+#define COP_MAX_LAYERS 4096
+
 /* Read "ARCH.name" through `get`; the key is built here. Each fails naming the key. */
 cop_status cop_desc_u32(const cop_gguf *file, const char *name, uint32_t *out);
 cop_status cop_desc_u32_or(const cop_gguf *file, const char *name, uint32_t fallback, uint32_t *out);
@@ -13,10 +15,13 @@ void cop_desc_key(const cop_gguf *file, const char *name, char *key);
 
 /* The fields that most families share (describe.c): shape, norms, rope, one layer description. */
 cop_status cop_desc_common(const cop_gguf *file, cop_desc *desc);
-/* layers[i].window from attention.sliding_window (0 or missing: none) and attention.sliding_window_pattern: a
- * list with one entry per layer, true where the window is, or a period p, layer i being without when
- * (i + 1) % p is 0. Without a pattern the period is `period`; 0: every layer has the window. */
-cop_status cop_desc_windows(const cop_gguf *file, cop_desc *desc, uint32_t period);
+/* layers[i].window from attention.sliding_window (0: none; missing: `window`) and
+ * attention.sliding_window_pattern: a list with one entry per layer, true where the window is, or a period
+ * p, layer i being without when (i + 1) % p is 0. Without a pattern the period is `period`; 0: every layer
+ * has the window. */
+cop_status cop_desc_windows(const cop_gguf *file, cop_desc *desc, uint32_t window, uint32_t period);
+/* Which layers a list or a period under `name` marks, as above; set: [L]. Without the key, `period`. */
+cop_status cop_desc_pattern(const cop_gguf *file, const cop_desc *desc, const char *name, uint32_t period, bool *set);
 /* desc->experts from expert_count and its companions (nothing when it is 0 or missing), and which layers have a
  * router; after cop_desc_windows. `width`: of an expert when the file does not say. */
 cop_status cop_desc_experts(const cop_gguf *file, cop_desc *desc, int width);

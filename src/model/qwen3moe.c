@@ -4,7 +4,7 @@
 #include "model/model_private.h"
 
 static cop_status describe(const cop_gguf *file, cop_desc *d) {
-    COP_TRY(cop_desc_windows(file, d, 0));
+    COP_TRY(cop_desc_windows(file, d, 0, 0));
     return cop_desc_experts(file, d, d->F);
 }
 

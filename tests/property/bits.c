@@ -19,8 +19,14 @@
 #define TREE 64
 
 static const char *const models[] = {
-    "tiny-llama-a", "tiny-llama-b", "tiny-qwen2-a", "tiny-qwen2-b", "tiny-qwen3-a", "tiny-qwen3-b",
-    "tiny-qwen3moe-a", "tiny-qwen3moe-b", "tiny-mixtral-a", "tiny-mixtral-b", "tiny-moe-q8_0", "tiny-gemma3-a", "tiny-gemma3-b",
+    "tiny-llama-a", "tiny-llama-b", "tiny-mistral", "tiny-mixtral-a", "tiny-mixtral-b",
+    "tiny-qwen2-a", "tiny-qwen2-b", "tiny-qwen3-a", "tiny-qwen3-b",
+    "tiny-qwen3moe-a", "tiny-qwen3moe-b",
+    "tiny-gemma2-a", "tiny-gemma2-b", "tiny-gemma3-a", "tiny-gemma3-b",
+    "tiny-granite-a", "tiny-granite-b",
+    "tiny-olmo2-a", "tiny-olmo2-b",
+    "tiny-smollm3-a", "tiny-smollm3-b",
+    "tiny-moe-q8_0",
     "tiny-f16", "tiny-bf16",
     "tiny-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
 #define N_MODELS ((int)(sizeof models / sizeof *models))

@@ -19,10 +19,14 @@ void cop_attention_store(const cop_forward *f, int layer, int row) {
     float *qkv = ws->qkv + (size_t)row * ws->qkv_stride;
     int rope = d->layers[layer].rope, K = d->K;
     const float *cs = rope < 0 ? NULL : ws->angles + ((size_t)rope * (size_t)ws->max_rows + (size_t)row) * (size_t)K;
+    if (d->wide_qk_norm) {
+        k->rmsnorm(qkv, qkv, l->q_norm.w, d->H * K, d->norm_eps);
+        k->rmsnorm(qkv + ws->k_offset, qkv + ws->k_offset, l->k_norm.w, d->G * K, d->norm_eps);
+    }
     for (int h = 0; h < d->H + d->G; h++) {
         float *x = h < d->H ? qkv + h * K : qkv + ws->k_offset + (size_t)(h - d->H) * (size_t)K;
         const cop_norm *norm = h < d->H ? &l->q_norm : &l->k_norm;
-        if (norm->w) k->rmsnorm(x, x, norm->w, K, d->norm_eps);
+        if (norm->w && !d->wide_qk_norm) k->rmsnorm(x, x, norm->w, K, d->norm_eps);
         if (cs) k->rope(x, cs, d->rope[rope].n_rot / 2, d->rope[rope].half_split);
     }
     const cop_row_group *g = ws->groups;

@@ -1,0 +1,108 @@
+// Opening models of every family: what is missing or makes no sense is refused with the name of the tensor or key.
+// Each case is a tiny model with some of its bytes replaced.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "model/model.h"
+
+static char path[] = "/tmp/coppice-families-XXXXXX";
+static cop_pool *pool;
+
+static int set_up(void **state) {
+    (void)state;
+    int fd = mkstemp(path);
+    return fd < 0 || close(fd) || cop_pool_new(&pool, 2);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    cop_pool_free(pool);
+    return unlink(path);
+}
+
+// tests/data/NAME.gguf with `bytes` of data at `skip` behind the first place of `at`.
+static void patch(const char *name, const char *at, size_t skip, const void *data, size_t bytes) {
+    char from[128], *file;
+    size_t n;
+    snprintf(from, sizeof from, "tests/data/%s.gguf", name);
+    assert_int_equal(cop_file_read(from, 1 << 24, &file, &n), COP_OK);
+    char *found = memmem(file, n, at, strlen(at));
+    if (!found) fail_msg("%s has no %s", name, at);
+    memcpy(found + skip, data, bytes);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(file, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+    cop_free(file);
+}
+
+static void refused(cop_status want, const char *part) {
+    cop_model *m;
+    const cop_model_options o = {0};
+    cop_status st = cop_model_open(&m, path, pool, &o);
+    if (st != want || !strstr(cop_error_text(), part)) fail_msg("status %d, \"%s\", expected %d and \"%s\"", st, st ? cop_error_text() : "", want, part);
+    assert_non_null(strstr(cop_error_text(), path));
+    assert_null(m);
+}
+
+// The key's value, 4 bytes behind its name and type.
+static void with_float(const char *name, const char *key, float value) { patch(name, key, strlen(key) + 4, &value, 4); }
+static void with_u32(const char *name, const char *key, uint32_t value) { patch(name, key, strlen(key) + 4, &value, 4); }
+static void with_text(const char *name, const char *old, const char *text) { patch(name, old, 0, text, strlen(text)); }
+
+static void an_unknown_family_is_refused_with_the_list_of_the_known(void **state) {
+    (void)state;
+    with_text("tiny-llama-b", "llama", "mamba");
+    refused(COP_ERR_UNSUPPORTED, "family mamba is not known here: ");
+    for (int i = 0; cop_families[i]; i++) refused(COP_ERR_UNSUPPORTED, cop_families[i]->name);
+}
+
+static void a_missing_weight_is_named(void **state) {
+    (void)state;
+    static const char *const cases[][3] = {
+        {"tiny-llama-a", "blk.1.attn_norm", "blk.1.attn_nrom"},         {"tiny-qwen2-a", "blk.0.attn_q.bias", "blk.0.attn_q.bios"},
+        {"tiny-qwen3-a", "blk.1.attn_k_norm", "blk.1.attn_k_nrom"},     {"tiny-gemma2-a", "blk.2.post_ffw_norm", "blk.2.post_ffw_nrom"},
+        {"tiny-olmo2-a", "blk.0.attn_q_norm", "blk.0.attn_q_nrom"},     {"tiny-olmo2-b", "blk.2.post_attention_norm", "blk.2.post_attention_nrom"},
+        {"tiny-granite-a", "blk.0.ffn_norm", "blk.0.ffn_nrom"},         {"tiny-smollm3-a", "output_norm", "output_nrom"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        with_text(cases[i][0], cases[i][1], cases[i][2]);
+        refused(COP_ERR_FORMAT, cases[i][1]);
+        refused(COP_ERR_FORMAT, "is missing");
+    }
+}
+
+static void a_scale_that_is_no_number_is_refused(void **state) {
+    (void)state;
+    with_float("tiny-granite-a", "granite.logit_scale", 0);
+    refused(COP_ERR_FORMAT, "a scale is not a sensible number");
+    with_float("tiny-granite-b", "granite.attention.scale", -1);
+    refused(COP_ERR_FORMAT, "a scale is not a sensible number");
+    with_float("tiny-gemma2-b", "gemma2.attn_logit_softcapping", -50);
+    refused(COP_ERR_FORMAT, "a scale is not a sensible number");
+}
+
+static void a_pattern_of_another_length_is_refused(void **state) {
+    (void)state;
+    with_u32("tiny-smollm3-b", "smollm3.block_count", 2);
+    refused(COP_ERR_FORMAT, "key smollm3.rope.pattern: 3 entries for 2 layers");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_unknown_family_is_refused_with_the_list_of_the_known),
+        cmocka_unit_test(a_missing_weight_is_named),
+        cmocka_unit_test(a_scale_that_is_no_number_is_refused),
+        cmocka_unit_test(a_pattern_of_another_length_is_refused),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
