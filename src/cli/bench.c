@@ -20,8 +20,22 @@ static const cop_arg options[] = {
     {0, "widths", COP_ARG_TEXT, offsetof(cop_bench_args, widths), 0, 0, "LIST", "kernel, verify: rows at once; default 1,2,3,4,6,8,12,16,32,64"},
     {'k', "columns", COP_ARG_INT, offsetof(cop_bench_args, k), 32, 1 << 17, "K", "kernel: columns; default 4096"},
     {0, "rows", COP_ARG_INT, offsetof(cop_bench_args, m), 16, 1 << 20, "M", "kernel: rows of the matrix; default 4096"},
-    {'n', "tokens", COP_ARG_INT, offsetof(cop_bench_args, n), 1, 1 << 16, "N", "prefill: prompt tokens, default 512; decode: tokens, default 64"},
-    {0, "rounds", COP_ARG_INT, offsetof(cop_bench_args, rounds), 1, COP_BENCH_MOST_ROUNDS, "R", "interleaved rounds; default 15 (kernel), 7"},
+    {'n', "tokens", COP_ARG_INT, offsetof(cop_bench_args, n), 1, 1 << 16, "N", "prefill: prompt tokens, default 512; decode: tokens, default 64; spec: 128"},
+    {0, "rounds", COP_ARG_INT, offsetof(cop_bench_args, rounds), 1, COP_BENCH_MOST_ROUNDS, "R", "interleaved rounds; default 15 (kernel), 7, 1 (spec)"},
+    {0, "data", COP_ARG_TEXTS, offsetof(cop_bench_args, data), 0, 0, "[NAME=]FILE",
+     "spec: prompts (Spec-Bench, MT-Bench, GSM8K, HumanEval, lines with a prompt, or text); NAME: their task; repeatable"},
+    {0, "methods", COP_ARG_TEXTS, offsetof(cop_bench_args, methods), 0, 0, "LIST",
+     "spec: all, or DRAFT[@CONTROL[@VERIFY]],... as for --draft; default auto; repeatable"},
+    {0, "limit", COP_ARG_INT, offsetof(cop_bench_args, limit), 0, 1 << 20, "N", "spec: prompts of each task at most; 0, the default: all"},
+    {0, "temp", COP_ARG_NUMBER, offsetof(cop_bench_args, temp), 0, 100, "T", "spec: temperature; default 0"},
+    {'s', "seed", COP_ARG_SEED, offsetof(cop_bench_args, seed), 0, 0, "S", "spec: seed; default 0"},
+    {0, "raw", COP_ARG_FLAG, offsetof(cop_bench_args, raw), 0, 0, NULL, "spec: no chat template"},
+    {0, "by-turn", COP_ARG_FLAG, offsetof(cop_bench_args, by_turn), 0, 0, NULL, "spec: the turns of a conversation are tasks of their own"},
+    {0, "remember", COP_ARG_FLAG, offsetof(cop_bench_args, remember), 0, 0, NULL,
+     "spec: auto begins with what was learnt on this machine and keeps what it learns; without it every prompt begins anew"},
+    {0, "resume", COP_ARG_TEXT, offsetof(cop_bench_args, resume), 0, 0, "FILE", "spec: keep what is measured in FILE, and go on from what it holds"},
+    {0, "svg", COP_ARG_TEXT, offsetof(cop_bench_args, svg), 0, 0, "FILE", "spec: a plot of the ratios"},
+    COP_DRAFT_ARGS(cop_bench_args, draft, model),
     {0},
 };
 
@@ -148,11 +162,17 @@ static void print_table(json_t *rows) {
 static cop_status report(cop_bench *b) {
     json_t *machine = machine_json(b), *rows = b->rows;
     b->rows = NULL;
-    if (b->args->model.json) return cop_cli_print_json(json_pack("{s:o, s:o}", "machine", machine, "rows", rows));
+    if (b->args->model.json) {
+        json_t *all = json_pack("{s:o}", "machine", machine);
+        if (b->facts) json_object_update(all, b->facts);
+        json_object_set_new(all, "rows", rows);
+        return cop_cli_print_json(all);
+    }
     printf("%s, level %s, %d threads: %.1f GB/s streaming, %.0f GOPS integer, %.0f GFLOPS float\n",
            json_string_value(json_object_get(machine, "cpu")), b->kernels.level, cop_pool_threads(b->pool), b->stream_gbps, b->int_gops,
            b->float_gflops);
-    print_table(rows);
+    if (b->table) b->table(b, rows);
+    else print_table(rows);
     json_decref(machine);
     json_decref(rows);
     return cop_cli_write("", 0);
@@ -164,12 +184,13 @@ typedef struct bench_kind {
     const char *name;
     bool needs_model;
     cop_status (*plain)(cop_bench *b);
-    cop_status (*with_model)(cop_bench *b, const cop_engine *engine);
+    cop_status (*with_model)(cop_bench *b, cop_engine *engine);
 } bench_kind;
 
 static const bench_kind kinds[] = {
     {"limits", false, NULL, NULL},          {"kernel", false, cop_bench_kernel, NULL},       {"verify", true, NULL, cop_bench_verify},
     {"prefill", true, NULL, cop_bench_prefill}, {"decode", true, NULL, cop_bench_decode}, {"load", false, cop_bench_load, NULL},
+    {"spec", true, NULL, cop_bench_spec},
 };
 
 static cop_status measure(cop_bench *b, const bench_kind *kind) {
@@ -179,12 +200,13 @@ static cop_status measure(cop_bench *b, const bench_kind *kind) {
     if (!st && !engine) st = cop_pool_new(&b->pool, b->args->model.threads);
     if (engine) b->pool = engine->pool;
     if (!st) st = cop_kernels_best(&b->kernels, b->args->model.level ? b->args->model.level : cop_env("COPPICE_CPU"));
+    if (!st && kind->with_model) st = kind->with_model(b, engine);  // first, because it may refuse what it was given
     if (!st) st = cop_bench_stream(b);
     if (!st) st = spin_rate(b, false, &b->int_gops);
     if (!st) st = spin_rate(b, true, &b->float_gflops);
     if (!st && kind->plain) st = kind->plain(b);
-    if (!st && kind->with_model) st = kind->with_model(b, engine);
     if (!st) st = report(b);
+    if (!st && b->n_different) st = cop_fail(COP_ERR_UNSUPPORTED, "%d texts differ from plain decoding's and must not", b->n_different);
     if (!engine) cop_pool_free(b->pool);
     cop_engine_close(engine);
     return st;
@@ -200,17 +222,20 @@ static cop_status run(int argc, char **argv) {
         cop_cli_catch_interrupts();
         cop_status st = measure(&b, &kinds[i]);
         json_decref(b.rows);
+        json_decref(b.facts);
         return st;
     }
-    if (words.n == 1) return cop_fail(COP_ERR_ARG, "no bench %s; there are limits, kernel, verify, prefill, decode and load", words.v[0]);
-    return cop_fail(COP_ERR_ARG, "which bench? limits, kernel, verify, prefill, decode or load");
+    if (words.n == 1) return cop_fail(COP_ERR_ARG, "no bench %s; there are limits, kernel, verify, prefill, decode, load and spec", words.v[0]);
+    return cop_fail(COP_ERR_ARG, "which bench? limits, kernel, verify, prefill, decode, load or spec");
 }
 
 const cop_command cop_command_bench = {
     .name = "bench",
     .summary = "speeds, beside what the machine can do in the same run",
     .usage = "bench limits|kernel|load [--type TYPES] [--widths LIST] [-k K] [--rows M] [-t THREADS] [--json]\n"
-             "bench verify|prefill|decode -m M [-c CTX] [-n N] [-t THREADS] [--json]",
+             "bench verify|prefill|decode -m M [-c CTX] [-n N] [-t THREADS] [--json]\n"
+             "bench spec -m M --data [NAME=]FILE ... [--methods LIST|all] [--limit N] [-n N] [--temp T] [--seed S] [--rounds R]\n"
+             "    [--draft-model M] [--by-turn] [--remember] [--resume FILE] [--svg FILE] [--json]",
     .options = options,
     .run = run,
 };

@@ -6,9 +6,16 @@
 
 typedef struct cop_bench_args {
     cop_model_args model;
+    cop_draft_args draft;
     const char *types, *widths;
     int32_t k, m, n, rounds;
     bool peaks;
+    cop_texts data, methods;
+    const char *resume, *svg;
+    int32_t limit;
+    double temp;
+    uint64_t seed;
+    bool raw, by_turn, remember;
 } cop_bench_args;
 
 typedef struct cop_bench {
@@ -17,6 +24,9 @@ typedef struct cop_bench {
     cop_kernels kernels;
     double stream_gbps, int_gops, float_gflops;  // measured in this run, all threads
     json_t *rows;
+    json_t *facts;    // further members of the JSON object, or NULL
+    void (*table)(const struct cop_bench *b, const json_t *rows);  // NULL: one column per member of a row
+    int n_different;  // texts that differ and must not: the bench fails, after it has reported
 } cop_bench;
 
 /* Best and median seconds of a thing that is timed in turns with others. */
@@ -36,9 +46,10 @@ cop_status cop_bench_numbers(const char *what, const char *text, int high, int *
 cop_status cop_bench_stream(cop_bench *b);
 
 cop_status cop_bench_kernel(cop_bench *b);
-cop_status cop_bench_verify(cop_bench *b, const cop_engine *engine);
-cop_status cop_bench_prefill(cop_bench *b, const cop_engine *engine);
-cop_status cop_bench_decode(cop_bench *b, const cop_engine *engine);
+cop_status cop_bench_verify(cop_bench *b, cop_engine *engine);
+cop_status cop_bench_prefill(cop_bench *b, cop_engine *engine);
+cop_status cop_bench_decode(cop_bench *b, cop_engine *engine);
 cop_status cop_bench_load(cop_bench *b);
+cop_status cop_bench_spec(cop_bench *b, cop_engine *engine);
 
 #endif

@@ -79,7 +79,7 @@ static cop_status verify(cop_bench *b, bench_seq *s, int context, const int *wid
     return COP_OK;
 }
 
-cop_status cop_bench_verify(cop_bench *b, const cop_engine *engine) {
+cop_status cop_bench_verify(cop_bench *b, cop_engine *engine) {
     int widths[MOST_WIDTHS], n_widths, context = b->args->model.context ? b->args->model.context : 1024;
     COP_TRY(cop_bench_numbers("--widths", b->args->widths ? b->args->widths : "1,2,3,4,6,8,12,16,32,64", 64, widths, MOST_WIDTHS, &n_widths));
     bench_seq s;
@@ -91,7 +91,7 @@ cop_status cop_bench_verify(cop_bench *b, const cop_engine *engine) {
     return st;
 }
 
-cop_status cop_bench_prefill(cop_bench *b, const cop_engine *engine) {
+cop_status cop_bench_prefill(cop_bench *b, cop_engine *engine) {
     int n = b->args->n ? b->args->n : 512, rounds = b->args->rounds ? b->args->rounds : 5;
     bench_seq s;
     cop_timing t = {.n = 0};
@@ -110,7 +110,7 @@ cop_status cop_bench_prefill(cop_bench *b, const cop_engine *engine) {
     return st;
 }
 
-cop_status cop_bench_decode(cop_bench *b, const cop_engine *engine) {
+cop_status cop_bench_decode(cop_bench *b, cop_engine *engine) {
     int n = b->args->n ? b->args->n : 64, rounds = b->args->rounds ? b->args->rounds : 5, context = b->args->model.context ? b->args->model.context : 16;
     bench_seq s;
     cop_timing t = {.n = 0};
