@@ -26,6 +26,7 @@ typedef struct cop_draft_setup {
     const cop_model *draft;        // second model of the same vocabulary, or NULL
     cop_kv_type cache_type;
     const cop_sampling *sampling;
+    bool draws;                    // the verifier takes draws: the tree stores their distributions
     int32_t (*any_token)(void *engine, uint64_t draw);  // a token of the text that is no control token
     void *engine;
 } cop_draft_setup;

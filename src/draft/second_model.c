@@ -141,7 +141,7 @@ static int path_to(model_drafter *m, const cop_tree *tree, int node) {
 }
 
 // The candidates for children of a node, in their order, with the log-probability of each.
-static int candidates(model_drafter *m, const cop_view *view, const cop_tree *tree, int node, const float *logits, int k, int32_t *tokens,
+static int candidates_of(model_drafter *m, const cop_view *view, cop_tree *tree, int node, const float *logits, int k, int32_t *tokens,
                       float *logp) {
     float *x = m->scratch, max;
     int n_path = path_to(m, tree, node);
@@ -151,6 +151,29 @@ static int candidates(model_drafter *m, const cop_view *view, const cop_tree *tr
     float sum = log_sum(m, x, &max);
     for (int i = 0; i < n; i++) logp[i] = logp[i] < sum ? logp[i] - sum : 0;
     return n;
+}
+
+// Draws without replacement, by the exponential race on the distribution that the tree keeps for the verifier.
+static int draw_children(model_drafter *m, const cop_view *view, cop_tree *tree, int node, const float *logits, int k, int32_t *tokens,
+                         float *logp) {
+    const cop_node *n = &tree->nodes[node];
+    float *q = n->first_child < 0 ? cop_tree_proposal(tree, node) : NULL, score[MOST_CHILDREN];
+    if (!q) return 0;
+    int n_path = path_to(m, tree, node), found = 0;
+    memcpy(m->scratch, logits, (size_t)m->V * sizeof(float));
+    cop_sampler_probabilities(m->sampler, m->scratch, view->tokens, view->n_tokens, m->path, n_path, q);
+    for (int i = m->V; i < m->setup.V; i++) q[i] = 0;
+    for (int32_t t = 0; t < m->V; t++) {
+        if (q[t] <= 0) continue;
+        float s = (float)cop_log((double)q[t]) + cop_noise_gumbel(m->setup.sampling->seed, COP_NOISE_DRAFT, (uint64_t)(view->n_tokens + n_path), (uint64_t)t);
+        if (found == k && s <= score[k - 1]) continue;
+        int at = found < k ? found++ : k - 1;
+        for (; at > 0 && s > score[at - 1]; at--) score[at] = score[at - 1], tokens[at] = tokens[at - 1];
+        score[at] = s;
+        tokens[at] = t;
+    }
+    for (int i = 0; i < found; i++) logp[i] = (float)cop_log((double)q[tokens[i]]);
+    return found;
 }
 
 static uint8_t confidence(float logp, int depth, int rank) {
@@ -194,22 +217,23 @@ static float conditioned(float parent, float score, float best) {
 }
 
 // The children that one branch proposes, appended to next[] as candidates.
-static int expand(model_drafter *m, const cop_view *view, const cop_tree *tree, const branch *b, const float *logits, int level, int n_next) {
+static int expand(model_drafter *m, const cop_view *view, cop_tree *tree, const branch *b, const float *logits, int level, int n_next) {
     int32_t tokens[MOST_CHILDREN];
     float logp[MOST_CHILDREN], left = b->value, best = 0;
     int n = wanted_children(m, b, level);
-    if (n > 0) n = candidates(m, view, tree, b->node, logits, n, tokens, logp);
+    if (n > 0) n = (m->setup.draws ? draw_children : candidates_of)(m, view, tree, b->node, logits, n, tokens, logp);
     const cop_sampling *sampling = m->setup.sampling;
     uint64_t position = (uint64_t)(view->n_tokens + tree->nodes[b->node].depth);
     for (int k = 0; k < n; k++) {
         float p = probability(logp[k]);
         branch child = {.node = -1, .parent = b->node, .token = tokens[k], .rank = k, .logp = logp[k], .value = b->value * p};
-        if (m->tree == CHAIN && p < m->stop) break;
+        // What stops here may know what is left, never which token was drawn.
+        if (m->tree == CHAIN && !m->setup.draws && p < m->stop) break;
         if (m->tree == DYSPEC && left < m->believe) break;
         left *= 1 - p;
         if (m->tree == SEQUOIA) child.value = b->value * rank_share(m, k);
         if (m->tree == RSD_S) {
-            float noise = sampling->temp > 0 ? cop_noise_gumbel(sampling->seed, COP_NOISE_SAMPLE, position, (uint64_t)tokens[k]) : 0;
+            float noise = sampling->temp > 0 ? cop_noise_gumbel(sampling->seed, m->setup.draws ? COP_NOISE_DRAFT : COP_NOISE_SAMPLE, position, (uint64_t)tokens[k]) : 0;
             child.score = (level ? (float)cop_log((double)b->value) : 0) + logp[k] + noise;
             if (k == 0) best = child.score;
             if (level && sampling->temp > 0) child.score = conditioned(b->score, child.score, best);
@@ -228,7 +252,7 @@ static int settle(model_drafter *m, cop_tree *tree, int n) {
             if (m->next[i].score > m->next[best].score) best = i;
         branch b = m->next[best];
         m->next[best] = m->next[kept];
-        b.node = cop_tree_add(tree, b.parent, b.token, b.logp);
+        b.node = m->setup.draws ? cop_tree_add_draw(tree, b.parent, b.token, b.logp, COP_WITHOUT_REPLACEMENT) : cop_tree_add(tree, b.parent, b.token, b.logp);
         if (b.node < 0) break;
         cop_node *t = &tree->nodes[b.node];
         if (t->source == tree->source) t->bucket = confidence(b.logp, t->depth, b.rank);

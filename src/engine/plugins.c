@@ -45,7 +45,7 @@ static cop_status start_drafter(cop_session *s, cop_drafter *d) {
         return cop_fail(COP_ERR_ARG, "drafter %s: needs a second model (--draft-model M)", d->type->name);
     const cop_draft_setup setup = {.max_nodes = s->max_nodes, .max_tokens = s->context, .V = e->model->desc.V, .target = e->model,
                                    .target_seq = s->seq, .target_ws = s->ws, .draft = e->draft_model,
-                                   .cache_type = cop_cache_get_shape(s->cache)->type, .sampling = cop_sampler_get(s->sampler),
+                                   .cache_type = cop_cache_get_shape(s->cache)->type, .sampling = cop_sampler_get(s->sampler), .draws = s->draws,
                                    .any_token = any_token, .engine = s};
     if (d->type->start) COP_TRY(d->type->start(d->state, &setup));
     d->started = true;
@@ -105,7 +105,14 @@ static cop_status open_verifier(cop_session *s, const char *text) {
     s->verifier_state = cop_alloc(s->verifier->state_size);
     if (!s->verifier_state) return cop_fail(COP_ERR_NOMEM, "verifier %s: cannot allocate", s->verifier->name);
     cop_options_init(s->verifier->options, s->verifier_state);
-    return options ? cop_options_parse(s->verifier->options, s->verifier_state, s->verifier->name, options) : COP_OK;
+    if (options) COP_TRY(cop_options_parse(s->verifier->options, s->verifier_state, s->verifier->name, options));
+    if (s->verifier->start) COP_TRY(s->verifier->start(s->verifier_state, s->engine->model->desc.V));
+    s->verifier_started = true;
+    // Draws need a store for the distributions that they are from; without noise there is nothing to draw.
+    s->draws = s->verifier->takes_draws && s->options.temp > 0;
+    if (!s->draws) return COP_OK;
+    cop_tree_fini(&s->tree);
+    return cop_tree_init(&s->tree, s->max_nodes, s->max_nodes, s->engine->model->desc.V);
 }
 
 static cop_status open_controller(cop_session *s, const char *text, const cop_session_options *o) {
@@ -184,5 +191,6 @@ void cop_session_close_plugins(cop_session *s) {
     }
     if (s->controller_started && s->controller->stop) s->controller->stop(s->controller_state);
     cop_free(s->controller_state);
+    if (s->verifier_started && s->verifier->stop) s->verifier->stop(s->verifier_state);
     cop_free(s->verifier_state);
 }

@@ -66,6 +66,8 @@ struct cop_session {
     cop_sampler *sampler;
     const cop_verifier_type *verifier;
     void *verifier_state;
+    bool verifier_started;
+    bool draws;              // drafters may draw: the verifier knows their distributions
     cop_drafter drafters[COP_MAX_DRAFTERS];
     int n_drafters;
     const cop_controller_type *controller;

@@ -61,7 +61,8 @@ static void prune(cop_session *s, const cop_view *view) {
     int room = s->context - cop_seq_length(s->seq);
     for (int i = 1, n = 1; i < s->tree.n_nodes; i++) {
         const cop_node *t = &s->tree.nodes[i];
-        s->keep[i] = s->keep[i] && s->keep[t->parent] && t->token >= 0 && t->token < s->engine->model->desc.V && n < room;
+        bool drawn = t->proposal != COP_POINT;  // dropping a draw for what it is would bias the text
+        s->keep[i] = (s->keep[i] || drawn) && s->keep[t->parent] && t->token >= 0 && t->token < s->engine->model->desc.V && n < room;
         n += s->keep[i];
     }
     cop_tree_prune(&s->tree, s->keep, s->renamed);

@@ -71,6 +71,25 @@ int cop_tree_add(cop_tree *tree, int parent, int32_t token, float logp) {
     return cop_tree_is_full(tree) || tree->nodes[parent].depth >= tree->max_depth ? -1 : append(tree, parent, token, logp);
 }
 
+int cop_tree_add_draw(cop_tree *tree, int parent, int32_t token, float logp, cop_proposal proposal) {
+    const cop_node *p = &tree->nodes[parent];
+    if (cop_tree_is_full(tree) || p->depth >= tree->max_depth || p->proposal_row < 0) return -1;
+    if (p->last_child >= 0 && tree->nodes[p->last_child].proposal == COP_POINT) return -1;
+    int there = cop_tree_child(tree, parent, token), i = append(tree, parent, token, logp);
+    tree->nodes[i].proposal = (uint8_t)proposal;
+    tree->nodes[i].alias = there;
+    return i;
+}
+
+float *cop_tree_proposal(cop_tree *tree, int node) {
+    cop_node *n = &tree->nodes[node];
+    if (n->proposal_row < 0) {
+        if (tree->n_proposals >= tree->max_proposals) return NULL;
+        n->proposal_row = tree->n_proposals++;
+    }
+    return tree->proposals + (int64_t)n->proposal_row * tree->n_vocab;
+}
+
 // Parents come before children and keep their order, so one pass rebuilds everything in place: a
 // node's new number is never above its old one.
 void cop_tree_prune(cop_tree *tree, const bool *keep, int *map) {

@@ -60,6 +60,15 @@ void cop_tree_reset(cop_tree *tree, int32_t token);
  * is there. -1 when the tree is full or `parent` stands at max_depth. logp: COP_LOGP_NONE or <= 0. */
 int cop_tree_add(cop_tree *tree, int parent, int32_t token, float logp);
 
+/* Add a child that was drawn from the parent's proposal distribution (cop_tree_proposal). All draws of a node come
+ * before its POINT children, in the order of drawing; a repeated draw becomes an alias of its older sibling. -1 when
+ * the tree is full or a POINT child is there already. */
+int cop_tree_add_draw(cop_tree *tree, int parent, int32_t token, float logp, cop_proposal proposal);
+
+/* The store [n_vocab] for the distribution that the children of `node` are drawn from; NULL when none is left.
+ * It must be filled, in float32 and as it was drawn from, before the first child is added. */
+float *cop_tree_proposal(cop_tree *tree, int node);
+
 /* The child of `node` that holds `token`, or -1. */
 int cop_tree_child(const cop_tree *tree, int node, int32_t token);
 

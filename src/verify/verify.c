@@ -2,9 +2,11 @@
 
 #include <string.h>
 
-extern const cop_verifier_type cop_verifier_coupled;
+extern const cop_verifier_type cop_verifier_coupled, cop_verifier_rejection, cop_verifier_typical, cop_verifier_relaxed;
 
-const cop_verifier_type *const cop_verifiers[] = {&cop_verifier_coupled, NULL};
+const cop_verifier_type *const cop_verifiers[] = {
+    &cop_verifier_coupled, &cop_verifier_rejection, &cop_verifier_typical, &cop_verifier_relaxed, NULL,
+};
 
 cop_status cop_verifier_find(const cop_verifier_type **out, const char *name, size_t bytes) {
     for (int i = 0; cop_verifiers[i]; i++) {

@@ -28,8 +28,11 @@ typedef struct cop_verifier_type {
     const char *summary;
     const char *source;
     bool lossless;        // the text is exactly the target's
+    bool takes_draws;     // knows what to do with children that were drawn; else all must be COP_POINT
     size_t state_size;
     const cop_option *options;
+    cop_status (*start)(void *state, int V);  // takes all memory, or none on failure; may be NULL
+    void (*stop)(void *state);                // frees what start took; may be NULL
     void (*accept)(void *state, const cop_verify_input *in, cop_verdict *out);
 } cop_verifier_type;
 

@@ -180,7 +180,7 @@ static void name_with_options(char *name, size_t bytes, const cop_drafter_type *
         double v = end == 1 ? o->low : o->high;
         n += snprintf(name + n, bytes - (size_t)n, "%c%s=", o == d->options ? ':' : ',', o->name);
         if (o->kind != COP_OPTION_WORD_KIND) {
-            n += snprintf(name + n, bytes - (size_t)n, "%g", v);
+            n += snprintf(name + n, bytes - (size_t)n, "%.9g", v);
             continue;
         }
         const char *word = o->words;
