@@ -1,0 +1,179 @@
+// Exactness over the plug-in tables: with every drafter, controller and size of tree, on every CPU level, the text
+// and the cache are plain decoding's, bit for bit, greedy and seeded, penalties included.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "engine/session.h"
+#include "support/model.h"
+
+#define N 40
+
+static const char *const models[] = {"tiny-llama-a", "tiny-gemma3-a", "tiny-qwen3moe-a", "tiny-q4_k"};
+#define N_MODELS ((int)(sizeof models / sizeof *models))
+static const char text[] = "a b c d e f a b c d e f a b c x a b c";
+
+static cop_engine *open_engine(const char *name, const char *level, int threads) {
+    char path[128];
+    snprintf(path, sizeof path, "tests/data/%s.gguf", name);
+    cop_engine_options o = cop_engine_defaults();
+    o.keep_packed = 0;
+    o.threads = threads;
+    o.cpu_level = level;
+    o.draft_model = path;
+    cop_engine *e;
+    if (cop_engine_open(&e, path, &o)) fail_msg("%s", cop_error_text());
+    return e;
+}
+
+static cop_session_options seeded(uint64_t seed) {
+    cop_session_options o = cop_session_defaults();
+    o.context = 128;
+    o.hash_logits = 1;
+    o.seed = seed;
+    o.remember = 0;
+    if (!seed) return o;
+    o.temp = 1.1f;
+    o.top_p = 0.95f;
+    o.repeat_penalty = 1.1f;
+    o.frequency_penalty = 0.2f;
+    return o;
+}
+
+static cop_session *write(cop_engine *e, const cop_session_options *o, uint64_t *hash) {
+    cop_session *s;
+    cop_result r;
+    if (cop_session_open(&s, e, o)) fail_msg("%s", cop_error_text());
+    assert_int_equal(cop_session_add_text(s, text, sizeof text - 1, 0), COP_OK);
+    if (cop_session_generate(s, N, NULL, NULL, &r)) fail_msg("%s", cop_error_text());
+    *hash = r.logits_hash;
+    return s;
+}
+
+// The bytes of the cache: what was committed by any path of any tree is what plain decoding computed.
+static uint8_t *cache_bytes(const cop_session *s, size_t *bytes) {
+    *bytes = cop_seq_save_bytes(s->seq);
+    uint8_t *v = cop_alloc(*bytes);
+    cop_seq_save(s->seq, v);
+    return v;
+}
+
+static void check(cop_engine *e, cop_session_options o, const char *what, const char *draft, const char *control, const char *verify) {
+    uint64_t want_hash, got_hash;
+    size_t want_bytes, got_bytes;
+    o.draft = "none";
+    cop_session *plain = write(e, &o, &want_hash);
+    o.draft = draft;
+    o.control = control;
+    o.verify = verify;
+    cop_session *s = write(e, &o, &got_hash);
+    uint8_t *want = cache_bytes(plain, &want_bytes), *got = cache_bytes(s, &got_bytes);
+    if (s->n_tokens != plain->n_tokens || memcmp(s->tokens, plain->tokens, (size_t)s->n_tokens * sizeof *s->tokens))
+        fail_msg("%s, seed %d, --draft %s --control %s --verify %s: another text", what, (int)o.seed, draft, control ? control : "-", verify ? verify : "-");
+    if (want_hash != got_hash) fail_msg("%s, seed %d, --draft %s --control %s: other logits", what, (int)o.seed, draft, control ? control : "-");
+    if (want_bytes != got_bytes || memcmp(want, got, want_bytes))
+        fail_msg("%s, seed %d, --draft %s --control %s: another cache", what, (int)o.seed, draft, control ? control : "-");
+    cop_free(want);
+    cop_free(got);
+    cop_session_close(s);
+    cop_session_close(plain);
+}
+
+static void every_drafter_and_size_of_tree_leaves_text_and_cache_alone(void **state) {
+    (void)state;
+    const char *levels[4];
+    int n_levels = cop_test_levels(levels);
+    for (int m = 0; m < N_MODELS; m++)
+        for (int l = 0; l < n_levels; l++) {
+            bool best = l == n_levels - 1;  // all sizes on the best level, one on the others
+            cop_engine *e = open_engine(models[m], levels[l], 1 + m % 2);
+            char what[64];
+            snprintf(what, sizeof what, "%s at %s", models[m], levels[l]);
+            for (uint64_t seed = 0; seed < 2; seed++) {
+                static const int sizes[] = {7, 1, 0, 3, 15, 63};
+                for (int i = 0; cop_drafters[i]; i++)
+                    for (int n = 0; n < (best ? 6 : 1); n++) {
+                        char control[32];
+                        snprintf(control, sizeof control, "fixed:nodes=%d", sizes[n]);
+                        check(e, seeded(seed), what, cop_drafters[i]->name, control, NULL);
+                    }
+            }
+            cop_engine_close(e);
+        }
+}
+
+static void so_does_every_controller(void **state) {
+    (void)state;
+    for (int m = 0; m < 2; m++) {
+        cop_engine *e = open_engine(models[m], NULL, 2);
+        for (uint64_t seed = 0; seed < 3; seed++)
+            for (int i = 0; cop_controllers[i]; i++) {
+                check(e, seeded(seed), models[m], "auto", cop_controllers[i]->name, NULL);
+                check(e, seeded(seed), models[m], "copy+model", cop_controllers[i]->name, NULL);
+            }
+        cop_engine_close(e);
+    }
+}
+
+// Where nothing is drawn, a lossless verifier of any kind decides as plain decoding does.
+static void so_does_every_lossless_verifier_that_draws_nothing(void **state) {
+    (void)state;
+    cop_engine *e = open_engine(models[0], NULL, 2);
+    for (int i = 0; cop_verifiers[i]; i++) {
+        if (!cop_verifiers[i]->lossless) continue;
+        check(e, seeded(0), models[0], "copy+model", NULL, cop_verifiers[i]->name);
+        check(e, seeded(5), models[0], "copy", NULL, cop_verifiers[i]->name);
+    }
+    cop_engine_close(e);
+}
+
+// Draws change the text, not its end: it is of the length that was asked for and inside the vocabulary.
+static void drafts_that_are_drawn_run_to_the_end(void **state) {
+    (void)state;
+    static const char *const shapes[] = {"model", "model:tree=rsd-c,branches=21", "model:tree=rsd-s", "model:tree=dyspec", "model:tree=sequoia", "copy+model"};
+    cop_engine *e = open_engine(models[0], NULL, 2);
+    for (int i = 0; i < 6; i++) {
+        cop_session_options o = seeded(7);
+        o.draft = shapes[i];
+        o.verify = "rejection";
+        uint64_t hash;
+        cop_session *s = write(e, &o, &hash);
+        assert_true(s->stats.accepted > 0);
+        for (int t = 0; t < s->n_tokens; t++) assert_in_range(s->tokens[t], 0, e->model->desc.V - 1);
+        cop_session_close(s);
+    }
+    cop_engine_close(e);
+}
+
+static void a_drafter_without_its_model_is_refused(void **state) {
+    (void)state;
+    cop_engine *e;
+    cop_session *s;
+    cop_engine_options o = cop_engine_defaults();
+    o.keep_packed = 0;
+    assert_int_equal(cop_engine_open(&e, "tests/data/tiny-llama-a.gguf", &o), COP_OK);
+    cop_session_options so = seeded(0);
+    so.draft = "model";
+    assert_int_equal(cop_session_open(&s, e, &so), COP_ERR_ARG);
+    assert_non_null(strstr(cop_error_text(), "--draft-model"));
+    cop_engine_close(e);
+    o.draft_model = "tests/data/tiny-gemma3-a.gguf";
+    assert_int_equal(cop_engine_open(&e, "tests/data/tiny-llama-a.gguf", &o), COP_ERR_UNSUPPORTED);
+    assert_non_null(strstr(cop_error_text(), "another tokenizer"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_drafter_and_size_of_tree_leaves_text_and_cache_alone),
+        cmocka_unit_test(so_does_every_controller),
+        cmocka_unit_test(so_does_every_lossless_verifier_that_draws_nothing),
+        cmocka_unit_test(drafts_that_are_drawn_run_to_the_end),
+        cmocka_unit_test(a_drafter_without_its_model_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
