@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "format/folder_private.h"
 #include "format/gguf_private.h"
 
 static cop_status check_magic(const cop_map *map) {
@@ -70,6 +71,7 @@ static cop_status finish(cop_gguf **out, cop_gguf *g, const char *name) {
 
 cop_status cop_gguf_open(cop_gguf **out, const char *path) {
     *out = NULL;
+    if (cop_folder_is_model(path)) return cop_folder_open(out, path);
     cop_gguf *g = cop_alloc(sizeof *g);
     if (!g) return cop_fail(COP_ERR_NOMEM, "cannot allocate the reader; %s", path);
     g->mapped = true;
@@ -95,6 +97,7 @@ void cop_gguf_close(cop_gguf *g) {
     cop_gguf_free_keys(g);
     cop_free(g->name);
     if (g->mapped) cop_map_close(&g->map);
+    cop_folder_free(g->folder);  // last: the keys lie in its memory
     cop_free(g);
 }
 
@@ -103,3 +106,35 @@ const cop_map *cop_gguf_map(const cop_gguf *g) { return &g->map; }
 uint32_t cop_gguf_version(const cop_gguf *g) { return g->version; }
 uint32_t cop_gguf_alignment(const cop_gguf *g) { return g->alignment; }
 uint64_t cop_gguf_data_start(const cop_gguf *g) { return g->data_start; }
+
+// ---- what is behind it ----------------------------------------------------------------------
+
+const char *cop_gguf_folder(const cop_gguf *g) { return g->folder ? cop_folder_path(g->folder) : NULL; }
+size_t cop_gguf_n_maps(const cop_gguf *g) { return g->folder ? cop_folder_n_maps(g->folder) : 1; }
+
+const cop_map *cop_gguf_map_at(const cop_gguf *g, size_t i) {
+    if (g->folder) return cop_folder_map(g->folder, i);
+    return i ? NULL : &g->map;
+}
+
+const uint8_t *cop_gguf_meta(const cop_gguf *g, size_t *bytes) {
+    *bytes = g->data_start < g->map.bytes ? (size_t)g->data_start : g->map.bytes;
+    return g->map.data;
+}
+
+cop_status cop_gguf_read(const cop_gguf *g, const cop_gguf_tensor *t, const uint8_t **data) {
+    *data = t->data;
+    if (t->data) return COP_OK;
+    uint8_t *made = cop_pages_alloc((size_t)t->bytes);
+    if (!made) return cop_fail(COP_ERR_NOMEM, "tensor %s: cannot allocate %llu bytes; %s", t->name, (unsigned long long)t->bytes, g->name);
+    cop_status st = cop_folder_make(g->folder, g, t, made);
+    if (st) cop_pages_free(made, (size_t)t->bytes);
+    else *data = made;
+    return st;
+}
+
+void cop_gguf_release(const cop_gguf *g, const cop_gguf_tensor *t, const uint8_t *data) {
+    if (data && data != t->data) cop_pages_free((void *)(uintptr_t)data, (size_t)t->bytes);
+    if (g->folder) cop_folder_forget(g->folder, g, t);
+    else cop_map_forget(&g->map, (size_t)t->offset, (size_t)t->bytes);
+}

@@ -40,7 +40,7 @@ typedef struct cop_gguf_tensor {
     cop_dtype type;                  // known to cop_dtype_get; may be one that cannot be computed with
     uint64_t offset;                 // of the data from the start of the file
     uint64_t bytes;
-    const uint8_t *data;             // on a boundary of the file's alignment, which is at least 8
+    const uint8_t *data;             // on a boundary of the file's alignment, which is at least 8; NULL: ask cop_gguf_read
 } cop_gguf_tensor;
 
 /* A view of an array's elements, all of one type that is not an array. */
@@ -59,7 +59,8 @@ typedef enum cop_gguf_kind {
 
 /* ---- the file ---- */
 
-/* Errors end with the path.  COP_ERR_FORMAT for a file that is not what it says, COP_ERR_UNSUPPORTED
+/* A GGUF file, or a Hugging Face folder seen as one (format/folder.h).
+ * Errors end with the path.  COP_ERR_FORMAT for a file that is not what it says, COP_ERR_UNSUPPORTED
  * for version 1, big-endian files and tensor types this reader has no size for. */
 cop_status cop_gguf_open(cop_gguf **out, const char *path);
 /* As open, on borrowed memory (8-byte aligned) that outlives the object; `name` is for messages. */
@@ -71,6 +72,11 @@ const cop_map *cop_gguf_map(const cop_gguf *g);   // mtime_ns is 0 for memory
 uint32_t cop_gguf_version(const cop_gguf *g);
 uint32_t cop_gguf_alignment(const cop_gguf *g);
 uint64_t cop_gguf_data_start(const cop_gguf *g);  // of the tensors' data, from the start of the file
+const char *cop_gguf_folder(const cop_gguf *g);   // the path of a folder; NULL for a file
+/* The files behind the object, and the bytes that keys and names are in: what a derived file is tied to. */
+size_t cop_gguf_n_maps(const cop_gguf *g);
+const cop_map *cop_gguf_map_at(const cop_gguf *g, size_t i);
+const uint8_t *cop_gguf_meta(const cop_gguf *g, size_t *bytes);
 
 /* ---- values ---- */
 
@@ -127,6 +133,11 @@ void cop_gguf_print(const cop_gguf *g, size_t i, char *line, size_t bytes);
 size_t cop_gguf_n_tensors(const cop_gguf *g);
 const cop_gguf_tensor *cop_gguf_tensor_at(const cop_gguf *g, size_t i);             // in the order of the file
 const cop_gguf_tensor *cop_gguf_find_tensor(const cop_gguf *g, const char *name);  // NULL when missing
+
+/* The tensor's bytes, wherever they are: in the mapping, or made now from a folder's. release: they will not
+ * be read again soon, and those that were made are gone. */
+cop_status cop_gguf_read(const cop_gguf *g, const cop_gguf_tensor *t, const uint8_t **data);
+void cop_gguf_release(const cop_gguf *g, const cop_gguf_tensor *t, const uint8_t *data);  // data may be NULL
 
 /* The one place where sizes are computed: bytes of a tensor, and rounded up to `alignment` (a power
  * of two).  COP_ERR_FORMAT when a dimension is 0, a row is not whole blocks, or a size overflows. */

@@ -31,6 +31,7 @@ struct cop_gguf {
     cop_gguf_tensor *tensors;  // [n_tensors], order of the file
     size_t n_tensors;
     const cop_gguf_tensor **tensors_by_name;  // sorted
+    struct cop_folder *folder;  // what is behind it when it is no file; else NULL
 };
 
 /* gguf_keys.c: the key entries, from the cursor's place to behind the last. */

@@ -11,6 +11,7 @@
 
 #include "base/env.h"
 #include "base/nearest.h"
+#include "format/folder.h"
 
 // clang-format off
 const cop_named_model cop_named_models[] = {
@@ -120,6 +121,6 @@ cop_status cop_model_locate(char out[COP_PATH_MAX], const char *name_or_path) {
     }
     struct stat info;
     if (stat(name_or_path, &info)) return fail_unknown(name_or_path);
-    if (S_ISDIR(info.st_mode)) return find_only_model(out, name_or_path);
+    if (S_ISDIR(info.st_mode) && !cop_folder_is_model(name_or_path)) return find_only_model(out, name_or_path);
     return join(out, name_or_path, "");
 }

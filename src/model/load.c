@@ -155,6 +155,7 @@ static cop_status plan_model(plan *p, cop_model *m, unsigned weights) {
 typedef struct packing {
     cop_pool *pool;
     const item *it;
+    const uint8_t *data;  // of the tensor
     uint8_t *memory;
 } packing;
 
@@ -167,23 +168,29 @@ static cop_status pack_worker(void *arg, int worker) {
     while (cop_pool_take(p->pool, (int64_t)p->it->parts * m->n_tiles, 8, &begin, &end))
         for (int64_t i = begin; i < end; i++)
             cop_pack_tile(p->memory + p->it->offset + (size_t)i * m->tile_bytes, m->type,
-                          p->it->tensor->data + (size_t)(i / m->n_tiles) * part_bytes, row_bytes, m->rows, m->cols, (int)(i % m->n_tiles));
+                          p->data + (size_t)(i / m->n_tiles) * part_bytes, row_bytes, m->rows, m->cols, (int)(i % m->n_tiles));
     return COP_OK;
 }
 
+static cop_status pack_item(cop_model *m, const item *it) {
+    const uint8_t *data;
+    cop_status st = COP_OK;
+    COP_TRY(cop_gguf_read(m->file, it->tensor, &data));
+    if (it->vector) {
+        cop_dequantise((float *)(void *)(m->memory + it->offset), it->tensor->type, data, (int64_t)(it->bytes / sizeof(float)));
+    } else {
+        packing job = {m->pool, it, data, m->memory};
+        st = cop_pool_run(m->pool, pack_worker, &job);
+    }
+    cop_gguf_release(m->file, it->tensor, data);
+    return st;
+}
+
 static cop_status pack_all(cop_model *m, const plan *p, const cop_model_options *options) {
-    const cop_map *map = cop_gguf_map(m->file);
     size_t done = 0;
     for (size_t i = 0; i < p->n_items; i++) {
         const item *it = &p->items[i];
-        if (it->vector) {
-            cop_dequantise((float *)(void *)(m->memory + it->offset), it->tensor->type, it->tensor->data,
-                           (int64_t)(it->bytes / sizeof(float)));
-        } else {
-            packing job = {m->pool, it, m->memory};
-            COP_TRY(cop_pool_run(m->pool, pack_worker, &job));
-            cop_map_forget(map, (size_t)it->tensor->offset, (size_t)it->tensor->bytes);
-        }
+        COP_TRY(pack_item(m, it));
         done += it->bytes;
         if (options->progress) options->progress(options->user, (double)done / (double)p->bytes);
     }

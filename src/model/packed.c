@@ -25,25 +25,31 @@ typedef struct header {
     uint64_t source_bytes, source_mtime_ns, source_hash, memory_bytes, n_chunks, table_hash;
 } header;
 
-// Metadata whole, data by 64 samples of 4 KiB: changes of content that keep size and time are found
+// Metadata whole, data by 64 samples of 4 KiB of each file: changes of content that keep size and time are found
 // where they are likely, at a cost of a millisecond.
 static uint64_t source_hash(const cop_gguf *file) {
-    const cop_map *map = cop_gguf_map(file);
-    size_t meta = (size_t)cop_gguf_data_start(file);
-    if (meta > map->bytes) meta = map->bytes;
-    uint64_t h = XXH3_64bits(map->data, meta);
-    for (size_t i = 0; i < 64; i++) {
-        size_t at = meta + (map->bytes - meta) / 64 * i, n = map->bytes - at < 4096 ? map->bytes - at : 4096;
-        h = XXH3_64bits_withSeed(map->data + at, n, h);
+    size_t meta, n_maps = cop_gguf_n_maps(file);
+    const uint8_t *keys = cop_gguf_meta(file, &meta);
+    uint64_t h = XXH3_64bits(keys, meta);
+    for (size_t k = 0; k < n_maps; k++) {
+        const cop_map *map = cop_gguf_map_at(file, k);
+        size_t start = map->data == keys ? meta : 0;
+        for (size_t i = 0; i < 64; i++) {
+            size_t at = start + (map->bytes - start) / 64 * i, n = map->bytes - at < 4096 ? map->bytes - at : 4096;
+            h = XXH3_64bits_withSeed(map->data + at, n, h);
+        }
     }
     return h;
 }
 
 static header describe(const cop_gguf *file, size_t bytes) {
-    const cop_map *map = cop_gguf_map(file);
-    header h = {.layout = LAYOUT, .chunk_bytes = (uint32_t)CHUNK, .source_bytes = map->bytes,
-                .source_mtime_ns = (uint64_t)map->mtime_ns, .source_hash = source_hash(file), .memory_bytes = bytes,
+    header h = {.layout = LAYOUT, .chunk_bytes = (uint32_t)CHUNK, .source_hash = source_hash(file), .memory_bytes = bytes,
                 .n_chunks = (bytes + CHUNK - 1) / CHUNK};
+    for (size_t i = 0; i < cop_gguf_n_maps(file); i++) {
+        const cop_map *map = cop_gguf_map_at(file, i);
+        h.source_bytes += map->bytes;
+        h.source_mtime_ns = 31 * h.source_mtime_ns + (uint64_t)map->mtime_ns;
+    }
     memcpy(h.magic, "COPPACK", 8);
     return h;
 }

@@ -1,0 +1,272 @@
+// config.json to GGUF keys: both published layouts, the defaults of each configuration class, and the few
+// sums that GGUF's writers make. What a key means is checked where it is used (model/describe.c).
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/maths.h"
+#include "format/folder_private.h"
+
+#define MOST_CONFIG ((size_t)4 << 20)
+#define MOST_LAYERS 4096
+
+static const cop_json_limits limits = {MOST_CONFIG, 200000, 32};
+
+// ---- values to keys -------------------------------------------------------------------------
+
+static void make_key(const cop_folder_config *c, const char *name, char key[128]) { snprintf(key, 128, "%s.%s", c->arch, name); }
+
+cop_status cop_folder_add_int(cop_folder_config *c, const char *name, int64_t value) {
+    char key[128];
+    make_key(c, name, key);
+    if (value < 0 || value > UINT32_MAX) return cop_fail(COP_ERR_FORMAT, "%s: %lld, need 0 to 4294967295", name, (long long)value);
+    return cop_gguf_add_u32(c->keys, key, (uint32_t)value);
+}
+
+cop_status cop_folder_add_number(cop_folder_config *c, const char *name, double value) {
+    char key[128];
+    make_key(c, name, key);
+    if (!(fabs(value) < 3e38)) return cop_fail(COP_ERR_FORMAT, "%s: %g, need a finite number in the range of f32", name, value);
+    return cop_gguf_add_f32(c->keys, key, (float)value);
+}
+
+cop_status cop_folder_copy_int(cop_folder_config *c, const char *name, const char *key) {
+    int64_t v;
+    if (!cop_json_member(c->values, name)) return COP_OK;
+    COP_TRY(cop_json_int(c->values, name, 0, 0, UINT32_MAX, &v));
+    return cop_folder_add_int(c, key, v);
+}
+
+cop_status cop_folder_copy_number(cop_folder_config *c, const char *name, const char *key) {
+    double v;
+    if (!cop_json_member(c->values, name)) return COP_OK;
+    COP_TRY(cop_json_number(c->values, name, 0, &v));
+    return cop_folder_add_number(c, key, v);
+}
+
+static cop_status need_int(const cop_folder_config *c, const char *name, int64_t most, int64_t *out) {
+    if (!cop_json_member(c->values, name)) return cop_fail(COP_ERR_FORMAT, "%s is missing", name);
+    return cop_json_int(c->values, name, 0, 1, most, out);
+}
+
+// ---- rope -----------------------------------------------------------------------------------
+
+// Llama 3: long waves are stretched by `factor`, short ones stay, those between are blended. The divisors
+// are those that GGUF's writers store.
+static cop_status add_llama3(cop_folder_config *c, const json_t *p, double base, int64_t n_rot) {
+    double factor, low, high, original;
+    COP_TRY(cop_json_number(p, "factor", 8, &factor));
+    COP_TRY(cop_json_number(p, "low_freq_factor", 1, &low));
+    COP_TRY(cop_json_number(p, "high_freq_factor", 4, &high));
+    COP_TRY(cop_json_number(p, "original_max_position_embeddings", 8192, &original));
+    if (!(factor > 0 && low > 0 && high > low && original > 0 && base > 0))
+        return cop_fail(COP_ERR_FORMAT, "rope scaling llama3: factors %g, %g, %g over %g positions make no sense", factor, low, high, original);
+    c->n_divisors = (size_t)(n_rot / 2);
+    c->divisors = cop_alloc_array(c->n_divisors, sizeof *c->divisors);
+    if (!c->divisors) return cop_fail(COP_ERR_NOMEM, "rope: cannot allocate");
+    for (size_t i = 0; i < c->n_divisors; i++) {
+        double wave = 2 * 3.14159265358979323846 * cop_pow(base, 2.0 * (double)i / (double)n_rot), s = (original / wave - low) / (high - low);
+        double divisor = wave < original / high ? 1 : wave > original / low ? factor : 1 / ((1 - s) / factor + s);
+        c->divisors[i] = (float)divisor;
+    }
+    return COP_OK;
+}
+
+static cop_status add_scaling(cop_folder_config *c, const json_t *p, double base, int64_t n_rot) {
+    const char *type, *older;
+    double factor;
+    COP_TRY(cop_json_text(p, "type", "default", &older));
+    COP_TRY(cop_json_text(p, "rope_type", older, &type));
+    if (!strcmp(type, "default") || !strcmp(type, "mrope")) return COP_OK;  // mrope: text alone turns as ever
+    if (!strcmp(type, "llama3")) return add_llama3(c, p, base, n_rot);
+    if (strcmp(type, "linear"))
+        return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling %.32s is not known here: default, linear, llama3", type);
+    COP_TRY(cop_json_number(p, "factor", 1, &factor));
+    char key[128];
+    make_key(c, "rope.scaling.type", key);
+    COP_TRY(cop_gguf_add_text(c->keys, key, "linear", 6));
+    return cop_folder_add_number(c, "rope.scaling.factor", factor);
+}
+
+// rope_parameters (newest) holds base and scaling, for all layers or per layer type; before, the base was
+// rope_theta and the scaling rope_scaling.
+static const json_t *rope_object(const cop_folder_config *c, const char *type) {
+    const json_t *all = cop_json_member(c->values, "rope_parameters");
+    if (!json_is_object(all)) return NULL;
+    const json_t *one = type ? cop_json_member(all, type) : NULL;
+    return json_is_object(one) ? one : all;
+}
+
+cop_status cop_folder_add_rope(cop_folder_config *c, const char *type) {
+    const json_t *p = rope_object(c, type), *scaling = p ? p : cop_json_member(c->values, "rope_scaling");
+    double base, part;
+    COP_TRY(cop_json_number(c->values, "rope_theta", 10000, &base));
+    COP_TRY(cop_json_number(p, "rope_theta", base, &base));
+    COP_TRY(cop_json_number(c->values, "partial_rotary_factor", 1, &part));
+    COP_TRY(cop_json_number(p, "partial_rotary_factor", part, &part));
+    if (!(part > 0 && part <= 1)) return cop_fail(COP_ERR_FORMAT, "partial_rotary_factor: %g, need more than 0, at most 1", part);
+    if (!(base > 0 && base < 1e30)) return cop_fail(COP_ERR_FORMAT, "rope_theta: %g, need a positive number", base);
+    if (scaling && !json_is_object(scaling)) return cop_fail(COP_ERR_FORMAT, "rope_scaling must be an object");
+    int64_t n_rot = (int64_t)((double)c->K * part);
+    COP_TRY(cop_folder_add_int(c, "rope.dimension_count", n_rot));
+    COP_TRY(cop_folder_add_number(c, "rope.freq_base", base));
+    return scaling ? add_scaling(c, scaling, base, n_rot) : COP_OK;
+}
+
+// ---- windows --------------------------------------------------------------------------------
+
+cop_status cop_folder_add_window(cop_folder_config *c, int64_t window, int64_t first, int64_t period) {
+    const json_t *types = cop_json_member(c->values, "layer_types");
+    uint8_t pattern[MOST_LAYERS];
+    bool any = false, all = true;
+    if (window <= 0) return COP_OK;
+    if (types && json_array_size(types) != (size_t)c->L)
+        return cop_fail(COP_ERR_FORMAT, "layer_types: %zu entries for %lld layers", json_array_size(types), (long long)c->L);
+    for (int64_t i = 0; i < c->L; i++) {
+        const char *type = json_string_value(json_array_get(types, (size_t)i));
+        if (types && !type) return cop_fail(COP_ERR_FORMAT, "layer_types must hold texts");
+        pattern[i] = types ? !strcmp(type, "sliding_attention") : i >= first && (!period || (i + 1) % period);
+        any |= pattern[i];
+        all &= pattern[i];
+    }
+    if (!any) return COP_OK;
+    COP_TRY(cop_folder_add_int(c, "attention.sliding_window", window));
+    char key[128];
+    make_key(c, "attention.sliding_window_pattern", key);
+    return all && !period ? COP_OK : cop_gguf_add_array(c->keys, key, COP_GGUF_BOOL, pattern, (size_t)c->L);
+}
+
+// ---- what families share --------------------------------------------------------------------
+
+static cop_status add_shape(cop_folder_config *c) {
+    int64_t F, positions;
+    COP_TRY(need_int(c, "num_hidden_layers", MOST_LAYERS, &c->L));
+    COP_TRY(need_int(c, "hidden_size", 1 << 20, &c->D));
+    COP_TRY(need_int(c, "num_attention_heads", 1 << 14, &c->H));
+    COP_TRY(cop_json_int(c->values, "num_key_value_heads", c->H, 1, c->H, &c->G));
+    COP_TRY(cop_json_int(c->values, "head_dim", c->D / c->H, 1, 1 << 14, &c->K));
+    COP_TRY(cop_json_int(c->values, "intermediate_size", 4 * c->D, 1, 1 << 24, &F));
+    COP_TRY(need_int(c, "max_position_embeddings", 1 << 27, &positions));
+    if (!c->K) return cop_fail(COP_ERR_FORMAT, "%lld heads for a width of %lld", (long long)c->H, (long long)c->D);
+    COP_TRY(cop_folder_add_int(c, "context_length", positions));
+    COP_TRY(cop_folder_add_int(c, "embedding_length", c->D));
+    COP_TRY(cop_folder_add_int(c, "block_count", c->L));
+    COP_TRY(cop_folder_add_int(c, "feed_forward_length", F));
+    COP_TRY(cop_folder_add_int(c, "attention.head_count", c->H));
+    COP_TRY(cop_folder_add_int(c, "attention.head_count_kv", c->G));
+    COP_TRY(cop_folder_add_int(c, "attention.key_length", c->K));
+    COP_TRY(cop_folder_add_int(c, "attention.value_length", c->K));
+    COP_TRY(cop_folder_copy_int(c, "vocab_size", "vocab_size"));
+    COP_TRY(cop_folder_copy_number(c, "rms_norm_eps", "attention.layer_norm_rms_epsilon"));
+    return cop_folder_copy_number(c, "layer_norm_eps", "attention.layer_norm_epsilon");
+}
+
+// One name out of a list that is separated by spaces.
+static bool is_listed(const char *list, const char *name) {
+    size_t n = strlen(name);
+    for (const char *p = list; (p = strstr(p, name)); p += n ? n : 1)
+        if (n && (p == list || p[-1] == ' ') && (!p[n] || p[n] == ' ')) return true;
+    return false;
+}
+
+static cop_status check_computable(const cop_folder_config *c, const cop_folder_family *family) {
+    const char *act, *method;
+    const json_t *quantised = cop_json_member(c->values, "quantization_config");
+    if (quantised) {
+        COP_TRY(cop_json_text(quantised, "quant_method", "unknown", &method));
+        return cop_fail(COP_ERR_UNSUPPORTED, "quantization_config: weights quantised by %.32s, need F32, F16 or BF16", method);
+    }
+    COP_TRY(cop_json_text(c->values, "hidden_act", family->acts, &act));
+    COP_TRY(cop_json_text(c->values, "hidden_activation", act, &act));
+    if (act != family->acts && !is_listed(family->acts, act))
+        return cop_fail(COP_ERR_UNSUPPORTED, "activation %.32s: %s computes %s", act, family->model_type, family->acts);
+    return COP_OK;
+}
+
+// ---- special tokens -------------------------------------------------------------------------
+
+static cop_status add_token(cop_folder_config *c, const json_t *config, const json_t *generation, const char *name, const char *key) {
+    const json_t *v = cop_json_member(generation, name);
+    if (!v) v = cop_json_member(config, name);
+    if (json_is_array(v)) v = json_array_get(v, 0);
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT32_MAX) return COP_OK;
+    return cop_gguf_add_u32(c->keys, key, (uint32_t)json_integer_value(v));
+}
+
+static cop_status add_tokens(cop_folder_config *c, const json_t *config, const json_t *generation) {
+    COP_TRY(add_token(c, config, generation, "bos_token_id", "tokenizer.ggml.bos_token_id"));
+    COP_TRY(add_token(c, config, generation, "eos_token_id", "tokenizer.ggml.eos_token_id"));
+    return add_token(c, config, generation, "pad_token_id", "tokenizer.ggml.padding_token_id");
+}
+
+// ---- the whole ------------------------------------------------------------------------------
+
+static cop_status find_family(const json_t *config, const cop_folder_family **out) {
+    const char *type;
+    char known[400] = "";
+    COP_TRY(cop_json_text(config, "model_type", NULL, &type));
+    if (!type) return cop_fail(COP_ERR_FORMAT, "model_type is missing");
+    for (const cop_folder_family *f = cop_folder_families; f->model_type; f++) {
+        if (!strcmp(f->model_type, type)) {
+            *out = f;
+            return COP_OK;
+        }
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", f->model_type);
+    }
+    char shown[40];
+    snprintf(shown, sizeof shown, "%s", type);
+    for (char *p = shown; *p; p++)
+        if (*p < 0x20 || *p > 0x7e) *p = '?';
+    return cop_fail(COP_ERR_UNSUPPORTED, "model_type %s is not known here: %s", shown, known);
+}
+
+// The values that count: text_config of a multimodal file, under the common names, over the defaults.
+static cop_status merge(cop_folder_config *c, const cop_folder_family *family, json_t *config) {
+    json_t *text = cop_json_member(config, "text_config"), *defaults;
+    c->values = json_incref(json_is_object(text) ? text : config);
+    for (const char *const *name = family->renames; name && *name; name += 2) {
+        json_t *v = json_object_get(c->values, name[0]);
+        if (v && json_object_set(c->values, name[1], v)) return cop_fail(COP_ERR_NOMEM, "configuration: cannot allocate");
+    }
+    COP_TRY(cop_json_parse(&defaults, family->defaults, strlen(family->defaults), &limits));
+    int failed = json_object_update_missing(c->values, defaults);
+    json_decref(defaults);
+    return failed ? cop_fail(COP_ERR_NOMEM, "configuration: cannot allocate") : COP_OK;
+}
+
+static cop_status add_keys(cop_folder_config *c, const cop_folder_family *family, json_t *config, const json_t *generation) {
+    COP_TRY(merge(c, family, config));
+    bool tied;
+    COP_TRY(cop_json_bool(c->values, "tie_word_embeddings", false, &tied));
+    COP_TRY(cop_json_bool(config, "tie_word_embeddings", tied, &c->tied));  // of a multimodal file: outside
+    c->arch = family->arch;
+    COP_TRY(check_computable(c, family));
+    COP_TRY(cop_gguf_add_text(c->keys, "general.architecture", c->arch, strlen(c->arch)));
+    COP_TRY(add_shape(c));
+    if (family->keys) COP_TRY(family->keys(c));
+    return add_tokens(c, config, generation);
+}
+
+cop_status cop_folder_read_config(cop_folder_config *c, const cop_folder_family **family, const char *config, size_t config_bytes,
+                                  const char *generation, size_t generation_bytes) {
+    json_t *root = NULL, *more = NULL;
+    cop_status st = cop_json_parse(&root, config, config_bytes, &limits);
+    if (!st && generation) {
+        st = cop_json_parse(&more, generation, generation_bytes, &limits);
+        if (st) cop_fail_note("generation_config.json");
+    }
+    if (!st) st = find_family(root, family);
+    if (!st) st = add_keys(c, *family, root, more);
+    json_decref(root);
+    json_decref(more);
+    return st;
+}
+
+void cop_folder_config_fini(cop_folder_config *c) {
+    json_decref(c->values);
+    cop_free(c->divisors);
+    cop_gguf_writer_free(c->keys);
+    *c = (cop_folder_config){0};
+}
