@@ -3,11 +3,12 @@
 
 #include <string.h>
 
-extern const cop_drafter_type cop_drafter_copy, cop_drafter_model;
+extern const cop_drafter_type cop_drafter_copy, cop_drafter_model, cop_drafter_swift;
 
 const cop_drafter_type *const cop_drafters[] = {
     &cop_drafter_copy,
     &cop_drafter_model,
+    &cop_drafter_swift,
     NULL,
 };
 

@@ -201,7 +201,7 @@ static void every_drafter_of_the_table_is_lossless(void **state) {
             cop_result r = draft_with(e, o, "none", &want, &plain);
             for (int i = 0; cop_drafters[i]; i++)
                 for (int end = 0; end < 3; end++) {
-                    char name[256];
+                    char name[512];
                     name_with_options(name, sizeof name, cop_drafters[i], end);
                     got.n = got.stop_after = 0;
                     cop_result q = draft_with(e, o, name, &got, &s);
