@@ -60,6 +60,7 @@ endif
 OTHERS  := $(wildcard $(addsuffix /*.c,$(addprefix src/,base format text cache model model/blocks tree draft verify \
              control guide engine search train surgery recipe)))
 CLI     := $(wildcard src/cli/*.c src/serve/*.c)
+PAGES   := $(wildcard web/*.html)
 TESTS   := $(wildcard tests/unit/*.c tests/kernel/*.c tests/property/*.c tests/golden/*.c)
 # What is fuzzed computes nothing, and kernels take minutes to build under a sanitizer.
 ifeq ($(V),fuzzer)
@@ -70,6 +71,7 @@ ARM_TESTS := $(wildcard tests/kernel/*.c tests/unit/maths.c tests/unit/noise.c)
 ifeq ($(V),arm)
 OTHERS  := $(wildcard src/base/*.c)
 CLI     :=
+PAGES   :=
 TESTS   := $(ARM_TESTS)
 endif
 LIB     := $(KERNELS) $(OTHERS)
@@ -96,7 +98,14 @@ $(OUT)/libcoppice.a: $(LIB_O)
 	ar rcs $@ $^
 $(OUT)/libcoppice.so: $(LIB_O)
 	$(CC) -shared -Wl,-soname,libcoppice.so.0 $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(OUT)/coppice: $(call obj,$(CLI)) $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
+# A page is built in as the text cop_page_NAME.
+$(OUT)/obj/web/%.c: web/%.html Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "cli/page.h"'; echo 'const char cop_page_$*[] ='; \
+	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
+$(OUT)/obj/web/%.o: $(OUT)/obj/web/%.c
+	$(CC) $(CFLAGS) -c $< -o $@
+$(OUT)/coppice: $(call obj,$(CLI)) $(PAGES:web/%.html=$(OUT)/obj/web/%.o) $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # A test is one file and one process. The kernels are named because a weak reference pulls nothing

@@ -5,11 +5,13 @@
 #include "base/alloc.h"
 #include "base/array.h"
 #include "cli/cli.h"
+#include "cli/watch.h"
 #include "text/chat.h"
 
 typedef struct run_args {
     cop_model_args model;
     cop_draft_args draft;
+    cop_watch_args watch;
     const char *prompt, *file, *system;
     cop_texts stop;
     int32_t n, top_k, penalty_window;
@@ -38,6 +40,7 @@ static const cop_arg options[] = {
     {0, "penalty-window", COP_ARG_INT, offsetof(run_args, penalty_window), 0, 1 << 20, "N", "last tokens that count as seen; default 64"},
     {'s', "seed", COP_ARG_SEED, offsetof(run_args, seed), 0, 0, "S", "same seed, same text; default 0"},
     COP_DRAFT_ARGS(run_args, draft, model),
+    COP_WATCH_ARGS(run_args, watch),
     {0, "stats", COP_ARG_FLAG, offsetof(run_args, stats), 0, 0, NULL, "speed and hash of the logits on standard error"},
     {0},
 };
@@ -45,13 +48,14 @@ static const cop_arg options[] = {
 typedef struct sink {
     bool json;
     COP_ARRAY(char) text;
+    cop_cli_watch *watch;
     cop_status status;
 } sink;
 
 static int on_text(void *user, const char *text, size_t bytes) {
     sink *s = user;
     if (!s->json) {
-        s->status = cop_cli_write(text, bytes);
+        s->status = cop_cli_watch_text(s->watch, text, bytes);
     } else if (!(s->status = cop_array_reserve(&s->text, bytes))) {
         memcpy(s->text.v + s->text.n, text, bytes);
         s->text.n += bytes;
@@ -103,12 +107,16 @@ static cop_status generate(cop_session *s, const run_args *a, const char *text, 
     COP_TRY(add_prompt(s, a, text, bytes));
     sink out = {.json = a->model.json, .text.most = SIZE_MAX / 8};
     cop_result r;
+    COP_TRY(cop_cli_watch_open(&out.watch, s, &a->watch));
     cop_cli_catch_interrupts();
-    cop_status st = cop_session_generate(s, a->n, on_text, &out, &r);
+    cop_status st = cop_cli_watch_begin(out.watch);
+    if (!st) st = cop_session_generate(s, a->n, on_text, &out, &r);
     if (!st) st = out.status;
+    if (!st) st = cop_cli_watch_end(out.watch);
     if (!st && a->model.json) st = print_json(s, &out, &r);
     else if (!st) st = cop_cli_write("\n", 1);
     if (!st && a->stats) print_stats(s, &r);
+    cop_cli_watch_close(out.watch);
     cop_array_fini(&out.text);
     if (!st && r.finish == COP_FINISH_CANCELLED) st = cop_fail(COP_ERR_CANCELLED, "interrupted");
     return st;
@@ -138,6 +146,7 @@ static cop_status run(int argc, char **argv) {
     run_args a = {.n = 256, .top_p = 1, .repeat_penalty = 1, .penalty_window = 64};
     COP_TRY(cop_args_parse(options, &a, argc, argv, NULL));
     if (a.raw && a.chat) return cop_fail(COP_ERR_ARG, "--raw and --chat exclude each other");
+    if (a.watch.show_draft && a.model.json) return cop_fail(COP_ERR_ARG, "--show-draft and --json exclude each other");
     if (a.system && !a.chat) return cop_fail(COP_ERR_ARG, "--system needs --chat");
     char *text;
     size_t bytes;
@@ -158,7 +167,8 @@ const cop_command cop_command_run = {
     .summary = "generate text from a prompt",
     .usage = "run -m M (-p TEXT | -f FILE | -p -) [-n N] [--temp T] [--seed S] [-t THREADS] [--raw | --chat]\n"
              "    [--system TEXT] [--stop TEXT] [--ctx N] [--json]\n"
-             "    [--draft NAMES] [--draft-model M] [--verify NAME] [--control NAME] [--verbose]",
+             "    [--draft NAMES] [--draft-model M] [--verify NAME] [--control NAME] [--verbose]\n"
+             "    [--show-draft] [--trace FILE]",
     .options = options,
     .run = run,
 };
