@@ -18,14 +18,16 @@ import torch
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import golden
 
-FOLDERS = ["tiny-llama-a", "tiny-qwen2-b", "tiny-qwen3-b", "tiny-gemma3-b"]
+FOLDERS = ["tiny-llama-a", "tiny-mistral", "tiny-smollm3-b", "tiny-granite-b", "tiny-olmo2-b", "tiny-mixtral-b", "tiny-qwen2-b",
+           "tiny-qwen3-b", "tiny-qwen3moe-b", "tiny-gemma2-b", "tiny-gemma3-b"]
 SHARDED = {"tiny-llama-a": "200KB"}
 
 
 def published(config):
     """The configuration in the layout of transformers 4."""
     c = dict(config)
-    c.pop("layer_types", None)
+    if c["model_type"] != "gemma2":  # there it could only alternate, which tiny-gemma2-b does not
+        c.pop("layer_types", None)
     c["torch_dtype"] = c.pop("dtype", "float32")
     c["transformers_version"] = "4.51.0"
     p = c.pop("rope_parameters", None)
@@ -39,6 +41,8 @@ def published(config):
         c["rope_scaling"] = None if kind == "default" else {**p, ("type" if kind == "linear" else "rope_type"): kind}
         if "partial_rotary_factor" in p:
             c["partial_rotary_factor"] = c["rope_scaling"].pop("partial_rotary_factor") if c["rope_scaling"] else p["partial_rotary_factor"]
+    if c["model_type"] == "qwen3_moe":
+        c["num_experts"] = c.pop("num_local_experts")
     if "_sliding_window_pattern" in c:
         c["sliding_window_pattern"] = c.pop("_sliding_window_pattern")
     return c

@@ -9,7 +9,6 @@
 #include "format/folder_private.h"
 
 #define MOST_CONFIG ((size_t)4 << 20)
-#define MOST_LAYERS 4096
 
 static const cop_json_limits limits = {MOST_CONFIG, 200000, 32};
 
@@ -118,7 +117,7 @@ cop_status cop_folder_add_rope(cop_folder_config *c, const char *type) {
 
 cop_status cop_folder_add_window(cop_folder_config *c, int64_t window, int64_t first, int64_t period) {
     const json_t *types = cop_json_member(c->values, "layer_types");
-    uint8_t pattern[MOST_LAYERS];
+    uint8_t pattern[COP_FOLDER_MOST_LAYERS];
     bool any = false, all = true;
     if (window <= 0) return COP_OK;
     if (types && json_array_size(types) != (size_t)c->L)
@@ -141,7 +140,7 @@ cop_status cop_folder_add_window(cop_folder_config *c, int64_t window, int64_t f
 
 static cop_status add_shape(cop_folder_config *c) {
     int64_t F, positions;
-    COP_TRY(need_int(c, "num_hidden_layers", MOST_LAYERS, &c->L));
+    COP_TRY(need_int(c, "num_hidden_layers", COP_FOLDER_MOST_LAYERS, &c->L));
     COP_TRY(need_int(c, "hidden_size", 1 << 20, &c->D));
     COP_TRY(need_int(c, "num_attention_heads", 1 << 14, &c->H));
     COP_TRY(cop_json_int(c->values, "num_key_value_heads", c->H, 1, c->H, &c->G));

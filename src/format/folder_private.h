@@ -8,6 +8,8 @@
 #include "format/gguf_write.h"
 #include "format/safetensors.h"
 
+#define COP_FOLDER_MOST_LAYERS 4096
+
 // How the bytes under a GGUF name come from those under a published name.
 typedef enum cop_folder_op {
     COP_FOLDER_AS_IS,
