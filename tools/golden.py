@@ -20,8 +20,8 @@ import torch
 import transformers
 from gguf import GGMLQuantizationType as Q
 from transformers import (Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GraniteConfig, GraniteForCausalLM,
-                          LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig, MixtralForCausalLM,
-                          Olmo2Config, Olmo2ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+                          Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
+                          MixtralConfig, MixtralForCausalLM, Olmo2Config, Olmo2ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
                           Qwen3MoeConfig, Qwen3MoeForCausalLM, SmolLM3Config, SmolLM3ForCausalLM)
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -34,6 +34,7 @@ CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM),
            "gemma2": (Gemma2Config, Gemma2ForCausalLM),
            "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
            "granite": (GraniteConfig, GraniteForCausalLM),
+           "lfm2": (Lfm2Config, Lfm2ForCausalLM),
            "olmo2": (Olmo2Config, Olmo2ForCausalLM),
            "smollm3": (SmolLM3Config, SmolLM3ForCausalLM)}
 ARCHITECTURE = {"mistral": "llama", "mixtral": "llama"}  # what the file says, where it is another name
@@ -115,6 +116,18 @@ MODELS = {
         num_hidden_layers=2, num_key_value_heads=1, tie_word_embeddings=True, **rope(2e4)),
         "17 experts of 24, three in use; heads of 20 at width 32 with 2 heads"),
     "tiny-moe-q8_0": ("qwen3moe", "qwen2", "Q8_0", MOE_Q, "all matrices Q8_0, norms and routers F32"),
+    "tiny-lfm2-a": ("lfm2", "smollm", "F32", small(
+        vocab_size=267, intermediate_size=100, block_multiple_of=24, num_hidden_layers=5, full_attn_idxs=[1, 4], norm_eps=1e-4,
+        tie_word_embeddings=True, **rope(1e6)),
+        "convolutions in layers 0, 2 and 3; feed-forward width 72 computed from 100; norm epsilon 1e-4"),
+    "tiny-lfm2-b": ("lfm2", "smollm", "F32", small(
+        hidden_size=52, intermediate_size=40, block_auto_adjust_ff_dim=False, num_hidden_layers=4, full_attn_idxs=[2], conv_L_cache=5,
+        num_attention_heads=2, num_key_value_heads=1, head_dim=24, tie_word_embeddings=False, conv_bias=True, **rope(5e4)),
+        "five taps with biases, width 52, heads of 24 with 2 heads, own output matrix"),
+    "tiny-lfm2-q8_0": ("lfm2", "smollm", "Q8_0", small(
+        hidden_size=96, intermediate_size=64, block_auto_adjust_ff_dim=False, num_hidden_layers=3, full_attn_idxs=[1], vocab_size=264,
+        num_attention_heads=3, num_key_value_heads=1, head_dim=32, tie_word_embeddings=True, **rope(1e6)),
+        "all matrices Q8_0, norms and convolutions F32"),
     "tiny-gemma3-a": ("gemma3", "gemma", "F32", small(
         vocab_size=288, hidden_size=32, intermediate_size=64, num_hidden_layers=7, num_attention_heads=2,
         num_key_value_heads=1, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, rope_parameters=GEMMA_ROPE),
@@ -237,7 +250,11 @@ def add_pieces(w, size, gemma):
 
 # ---- writing ----------------------------------------------------------------------------------
 
-LAYER_NAMES = {"mlp.gate": "ffn_gate_inp", "mlp.experts.down_proj": "ffn_down_exps",
+LAYER_NAMES = {"operator_norm": "attn_norm", "ffn_norm": "ffn_norm", "conv.conv": "shortconv.conv",
+               "conv.in_proj": "shortconv.in_proj", "conv.out_proj": "shortconv.out_proj", "self_attn.out_proj": "attn_output",
+               "self_attn.q_layernorm": "attn_q_norm", "self_attn.k_layernorm": "attn_k_norm", "feed_forward.w1": "ffn_gate",
+               "feed_forward.w2": "ffn_down", "feed_forward.w3": "ffn_up",
+               "mlp.gate": "ffn_gate_inp", "mlp.experts.down_proj": "ffn_down_exps",
                "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
                "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm",
                "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
@@ -257,7 +274,7 @@ def gguf_name(name, arch):
     if name.endswith("mlp.experts.down_proj"):
         name += ".weight"
     top = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
-           "lm_head.weight": "output.weight"}
+           "model.embedding_norm.weight": "token_embd_norm.weight", "lm_head.weight": "output.weight"}
     if name in top:
         return top[name]
     _, _, layer, rest = name.split(".", 3)
@@ -352,14 +369,19 @@ def add_window(w, arch, config):
         w.add_array(arch + ".attention.sliding_window_pattern", windowed)
 
 
-def add_keys(w, arch, config):
+def add_keys(w, arch, config, model):
     w.add_context_length(config.max_position_embeddings)
     w.add_embedding_length(config.hidden_size)
     w.add_block_count(config.num_hidden_layers)
-    w.add_feed_forward_length(config.intermediate_size)
+    w.add_feed_forward_length(model.model.layers[0].feed_forward.w1.out_features if arch == "lfm2" else config.intermediate_size)
     w.add_head_count(config.num_attention_heads)
-    w.add_head_count_kv(config.num_key_value_heads)
-    w.add_layer_norm_rms_eps(config.rms_norm_eps)
+    if arch == "lfm2":
+        w.add_head_count_kv([0 if t == "conv" else config.num_key_value_heads for t in config.layer_types])
+        w.add_shortconv_l_cache(config.conv_L_cache)
+        w.add_vocab_size(config.vocab_size)
+    else:
+        w.add_head_count_kv(config.num_key_value_heads)
+    w.add_layer_norm_rms_eps(config.norm_eps if arch == "lfm2" else config.rms_norm_eps)
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if head * config.num_attention_heads != config.hidden_size or arch in GEMMA:
         w.add_key_length(head)
@@ -392,7 +414,7 @@ def add_keys(w, arch, config):
 def write_gguf(path, arch, tokenizer, kind, model, config, rng):
     w = gguf.GGUFWriter(path, ARCHITECTURE.get(arch, arch))
     w.add_name(os.path.basename(path)[:-5])
-    add_keys(w, arch, config)
+    add_keys(w, arch, config, model)
     if tokenizer in ("gemma", "spm"):
         add_pieces(w, config.vocab_size, tokenizer == "gemma")
     else:
@@ -406,7 +428,9 @@ def write_gguf(path, arch, tokenizer, kind, model, config, rng):
             x = x + 1
         if arch in PERMUTED and ("attn_q." in name or "attn_k." in name):
             x = permute(x, heads_of(name, config))
-        if x.ndim == 1 or kind == "F32" or "ffn_gate_inp" in name:
+        if "shortconv.conv.weight" in name:
+            x = x.squeeze(1)
+        if x.ndim == 1 or kind == "F32" or "ffn_gate_inp" in name or "shortconv.conv." in name:
             w.add_tensor(name, np.ascontiguousarray(x, dtype=np.float32))
             continue
         q = Q[kind]
@@ -450,7 +474,8 @@ def evaluate(model, ids):
         states.append((output[0] if isinstance(output, tuple) else output).reshape(-1, output[0].shape[-1]).clone())
 
     hooks.append(layers[0].register_forward_pre_hook(before, with_kwargs=True))
-    hooks += [m.register_forward_hook(after) for m in [*layers, model.model.norm]]
+    last = model.model.embedding_norm if hasattr(model.model, "embedding_norm") else model.model.norm
+    hooks += [m.register_forward_hook(after) for m in [*layers, last]]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0].float().numpy()
     for h in hooks:

@@ -22,6 +22,9 @@ typedef struct cop_cache_shape {
     int n_kv_heads;    // G
     int head;          // K, elements of one key or value
     cop_kv_type type;  // of the stored elements
+    int n_states;      // layers that keep one vector per token instead (inputs of a short convolution), may be 0
+    int state_heads;   // parts that such a vector is stored in
+    int state_head;    // elements of a part
 } cop_cache_shape;
 
 /* A pool of max_pages pages. The memory is reserved now and touched page by page as it is used. */
@@ -64,6 +67,9 @@ cop_status cop_seq_share(cop_seq *to, const cop_seq *from, int n_tokens);
  * commits, truncates or shares. */
 uint8_t *cop_seq_keys(const cop_seq *seq, int layer, int kv_head, int page);
 uint8_t *cop_seq_values(const cop_seq *seq, int layer, int kv_head, int page);
+
+/* The same for the vectors of state layer 0 … n_states-1: a part is laid out like the values of a head. */
+uint8_t *cop_seq_states(const cop_seq *seq, int layer, int part, int page);
 
 /* Bytes that cop_seq_save writes, and the two directions. The bytes say their shape and element type;
  * load checks them against the cache (COP_ERR_FORMAT) and replaces what `seq` held. A checksum guards

@@ -6,7 +6,9 @@
 struct cop_cache {
     cop_cache_shape shape;
     size_t kv_bytes;    // keys (or values) of one page, layer and head
-    size_t page_bytes;  // n_layers x n_kv_heads x 2 x kv_bytes
+    size_t state_bytes; // one part of the states of one page and layer
+    size_t states_at;   // in a page: n_layers x n_kv_heads x 2 x kv_bytes
+    size_t page_bytes;  // and n_states x state_heads x state_bytes
     size_t pool_bytes;
     uint8_t *pool;      // max_pages pages
     int max_pages, n_free;

@@ -19,9 +19,11 @@ cop_status cop_kv_type_parse(cop_kv_type *out, const char *text) {
 }
 
 static cop_status check_shape(const cop_cache_shape *s, int max_pages) {
-    if (s->n_layers < 1 || s->n_kv_heads < 1 || s->head < 2 || s->head % 2)
+    if (s->n_layers < 0 || s->n_states < 0 || s->n_layers + s->n_states < 1 || s->n_kv_heads < 1 || s->head < 2 || s->head % 2)
         return cop_fail(COP_ERR_ARG, "cache: %d layers, %d heads of %d: not a shape", s->n_layers, s->n_kv_heads, s->head);
-    if (s->type == COP_KV_Q8_0 && s->head % COP_BLOCK)
+    if (s->n_states && (s->state_heads < 1 || s->state_head < 2 || s->state_head % 2))
+        return cop_fail(COP_ERR_ARG, "cache: %d state layers, %d parts of %d: not a shape", s->n_states, s->state_heads, s->state_head);
+    if (s->type == COP_KV_Q8_0 && (s->head % COP_BLOCK || (s->n_states && s->state_head % COP_BLOCK)))
         return cop_fail(COP_ERR_UNSUPPORTED, "cache type q8_0: heads of %d, must be a multiple of %d", s->head, COP_BLOCK);
     if (max_pages < 1) return cop_fail(COP_ERR_ARG, "cache: %d pages, must be at least 1", max_pages);
     return COP_OK;
@@ -35,10 +37,14 @@ cop_status cop_cache_new(cop_cache **out, const cop_cache_shape *shape, int max_
     cache->shape = *shape;
     cache->max_pages = max_pages;
     cache->kv_bytes = cop_kv_page_bytes(shape->type, shape->head);
-    size_t heads;
+    if (shape->n_states) cache->state_bytes = cop_kv_page_bytes(shape->type, shape->state_head);
+    size_t heads, parts, state_bytes;
     cop_status st = COP_OK;
     if (!cop_mul_size((size_t)shape->n_layers * 2, (size_t)shape->n_kv_heads, &heads) ||
-        !cop_mul_size(heads, cache->kv_bytes, &cache->page_bytes) ||
+        !cop_mul_size(heads, cache->kv_bytes, &cache->states_at) ||
+        !cop_mul_size((size_t)shape->n_states, (size_t)shape->state_heads, &parts) ||
+        !cop_mul_size(parts, cache->state_bytes, &state_bytes) ||
+        !cop_add_size(cache->states_at, state_bytes, &cache->page_bytes) ||
         !cop_mul_size(cache->page_bytes, (size_t)max_pages, &cache->pool_bytes))
         st = cop_fail(COP_ERR_LIMIT, "cache: %d pages: size overflows", max_pages);
     if (!st) {

@@ -79,6 +79,10 @@ static void move_row(cop_seq *seq, int to, int from) {
             cop_kv_copy_value(c->shape.type, cop_seq_values(seq, layer, g, to / COP_PAGE), to % COP_PAGE,
                               cop_seq_values(seq, layer, g, from / COP_PAGE), from % COP_PAGE, c->shape.head);
         }
+    for (int layer = 0; layer < c->shape.n_states; layer++)
+        for (int p = 0; p < c->shape.state_heads; p++)
+            cop_kv_copy_value(c->shape.type, cop_seq_states(seq, layer, p, to / COP_PAGE), to % COP_PAGE,
+                              cop_seq_states(seq, layer, p, from / COP_PAGE), from % COP_PAGE, c->shape.state_head);
 }
 
 void cop_seq_commit(cop_seq *seq, const int *path, int n_path) {
@@ -111,6 +115,12 @@ static uint8_t *at(const cop_seq *seq, int layer, int kv_head, int page, int val
     const cop_cache *c = seq->cache;
     size_t i = ((size_t)layer * (size_t)c->shape.n_kv_heads + (size_t)kv_head) * 2 + (size_t)values;
     return cop_cache_page(c, seq->pages[page]) + i * c->kv_bytes;
+}
+
+uint8_t *cop_seq_states(const cop_seq *seq, int layer, int part, int page) {
+    const cop_cache *c = seq->cache;
+    return cop_cache_page(c, seq->pages[page]) + c->states_at +
+           ((size_t)layer * (size_t)c->shape.state_heads + (size_t)part) * c->state_bytes;
 }
 
 uint8_t *cop_seq_keys(const cop_seq *seq, int layer, int kv_head, int page) { return at(seq, layer, kv_head, page, 0); }

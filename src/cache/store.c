@@ -1,5 +1,5 @@
 // Saving and loading a sequence. Layout, little endian: "COPKVSEQ", u32 version, layers, kv heads,
-// head, element type, tokens, u64 checksum (XXH64 of all but itself), then whole pages.
+// head, element type, state layers, parts, part, tokens, u32 0, u64 checksum (XXH64 of all but itself), then whole pages.
 #include <string.h>
 #include <xxhash.h>
 
@@ -7,7 +7,7 @@
 
 typedef struct header {
     char magic[8];
-    uint32_t version, n_layers, n_kv_heads, head, type, n_tokens;
+    uint32_t version, n_layers, n_kv_heads, head, type, n_states, state_heads, state_head, n_tokens, zero;
     uint64_t checksum;
 } header;
 
@@ -25,8 +25,9 @@ size_t cop_seq_save_bytes(const cop_seq *seq) {
 
 static header describe(const cop_seq *seq) {
     const cop_cache_shape *s = &seq->cache->shape;
-    header h = {.version = 1, .n_layers = (uint32_t)s->n_layers, .n_kv_heads = (uint32_t)s->n_kv_heads,
-                .head = (uint32_t)s->head, .type = (uint32_t)s->type, .n_tokens = (uint32_t)seq->n_tokens};
+    header h = {.version = 2, .n_layers = (uint32_t)s->n_layers, .n_kv_heads = (uint32_t)s->n_kv_heads,
+                .head = (uint32_t)s->head, .type = (uint32_t)s->type, .n_states = (uint32_t)s->n_states,
+                .state_heads = (uint32_t)s->state_heads, .state_head = (uint32_t)s->state_head, .n_tokens = (uint32_t)seq->n_tokens};
     memcpy(h.magic, "COPKVSEQ", 8);
     return h;
 }
@@ -49,6 +50,9 @@ cop_status cop_seq_load(cop_seq *seq, const uint8_t *data, size_t bytes) {
     if (h.n_layers != mine.n_layers || h.n_kv_heads != mine.n_kv_heads || h.head != mine.head || h.type != mine.type)
         return cop_fail(COP_ERR_FORMAT, "saved cache: %u layers, %u heads of %u, element type %u; this model has %u, %u, %u, %u",
                         h.n_layers, h.n_kv_heads, h.head, h.type, mine.n_layers, mine.n_kv_heads, mine.head, mine.type);
+    if (h.n_states != mine.n_states || h.state_heads != mine.state_heads || h.state_head != mine.state_head)
+        return cop_fail(COP_ERR_FORMAT, "saved cache: %u state layers of %u x %u; this model has %u of %u x %u", h.n_states, h.state_heads,
+                        h.state_head, mine.n_states, mine.state_heads, mine.state_head);
     if (h.n_tokens > (uint32_t)seq->max_tokens)
         return cop_fail(COP_ERR_LIMIT, "saved cache: %u tokens, the context holds %d", h.n_tokens, seq->max_tokens);
     size_t page_bytes = seq->cache->page_bytes, n_pages = (h.n_tokens + COP_PAGE - 1) / COP_PAGE;

@@ -46,6 +46,27 @@ static cop_status count(const cop_gguf *file, const char *name, uint32_t most, i
     return COP_OK;
 }
 
+// One number, or one per layer: 0 where a layer does not attend, and otherwise the same everywhere.
+static cop_status read_kv_heads(const cop_gguf *file, const cop_desc *d, uint32_t *out) {
+    char key[128];
+    cop_gguf_array list;
+    cop_desc_key(file, "attention.head_count_kv", key);
+    if (cop_gguf_type_of(file, key) != COP_GGUF_ARRAY) return cop_gguf_get_u32_or(file, key, (uint32_t)d->H, out);
+    COP_TRY(cop_gguf_get_array(file, key, COP_GGUF_INTS, &list));
+    if (list.n != (size_t)d->L)
+        return cop_fail(COP_ERR_FORMAT, "key %s: %zu entries for %d layers; %s", key, list.n, d->L, cop_gguf_name(file));
+    int64_t g = 0;
+    for (size_t i = 0; i < list.n; i++) {
+        int64_t v = cop_gguf_int(&list, i);
+        if (v && g && v != g)
+            return cop_fail(COP_ERR_UNSUPPORTED, "key %s: layers with %lld and with %lld heads; %s", key, (long long)g, (long long)v, cop_gguf_name(file));
+        if (v) g = v;
+    }
+    if (g < 0 || g > d->H) return cop_fail(COP_ERR_FORMAT, "key %s: %lld heads; %s", key, (long long)g, cop_gguf_name(file));
+    *out = g ? (uint32_t)g : (uint32_t)d->H;
+    return COP_OK;
+}
+
 static cop_status read_shape(const cop_gguf *file, cop_desc *d) {
     COP_TRY(count(file, "block_count", COP_MAX_LAYERS, &d->L));
     COP_TRY(count(file, "embedding_length", 1 << 20, &d->D));
@@ -53,7 +74,7 @@ static cop_status read_shape(const cop_gguf *file, cop_desc *d) {
     COP_TRY(count(file, "feed_forward_length", 1 << 22, &d->F));
     COP_TRY(count(file, "context_length", 1 << 27, &d->max_positions));
     uint32_t g, k, kv;
-    COP_TRY(cop_desc_u32_or(file, "attention.head_count_kv", (uint32_t)d->H, &g));
+    COP_TRY(read_kv_heads(file, d, &g));
     COP_TRY(cop_desc_u32_or(file, "attention.key_length", (uint32_t)(d->D / d->H), &k));
     COP_TRY(cop_desc_u32_or(file, "attention.value_length", k, &kv));
     if (g < 1 || g > (uint32_t)d->H || (uint32_t)d->H % g)

@@ -231,6 +231,31 @@ static void attention_sublayer(const cop_forward *f, int worker, int layer, row_
     pending->post = post ? &l->attn_post_norm : NULL;
 }
 
+static void project_conv(const cop_forward *f, const cop_linear *l) {
+    cop_workspace *ws = f->ws;
+    const cop_input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows};
+    int64_t begin, end;
+    while (cop_pool_take(f->model->pool, l->w.n_tiles, cop_grain(f->model, l->w.n_tiles), &begin, &end))
+        for (int64_t t = begin; t < end; t++) cop_product_tile(f->model, l, (int)t, &in, ws->qkv + t * COP_TILE, ws->qkv_stride);
+}
+
+static void convolution_sublayer(const cop_forward *f, int worker, int layer, row_work *pending) {
+    const cop_layer *l = &f->model->layers[layer];
+    cop_workspace *ws = f->ws;
+    pending->norm = &l->attn_norm;
+    pending->quantise = cop_is_quantised(&l->conv_in);
+    row_stage(pending);
+    project_conv(f, &l->conv_in);
+    cop_pool_barrier(f->model->pool, NULL, NULL);
+    cop_convolution(f, worker, layer);
+    cop_pool_barrier(f->model->pool, NULL, NULL);
+    const cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows};
+    bool post = l->attn_post_norm.w;
+    project_out(f, worker, &l->conv_out, &in, post);
+    *pending = nothing(f);
+    pending->post = post ? &l->attn_post_norm : NULL;
+}
+
 static void mlp_sublayer(const cop_forward *f, int worker, int layer, row_work *pending) {
     const cop_layer *l = &f->model->layers[layer];
     cop_workspace *ws = f->ws;
@@ -258,7 +283,8 @@ static cop_status forward_layers(void *arg, int worker) {
     pending.tap_from = o->first_layer - 1;
     pending.tap_to = o->first_layer;
     for (int layer = o->first_layer; layer < o->end_layer; layer++) {
-        if (!cop_bit(o->skip_attention, layer)) attention_sublayer(f, worker, layer, &pending);
+        if (!cop_bit(o->skip_attention, layer))
+            (f->model->desc.layers[layer].convolution ? convolution_sublayer : attention_sublayer)(f, worker, layer, &pending);
         if (!cop_bit(o->skip_mlp, layer)) mlp_sublayer(f, worker, layer, &pending);
         if (pending.tap_from == pending.tap_to) pending.tap_from = layer;
         pending.tap_to = layer + 1;
@@ -283,6 +309,11 @@ static cop_status check_row(const cop_forward *f, int i) {
     return COP_OK;
 }
 
+static bool same_shape(const cop_cache_shape *a, const cop_cache_shape *b) {
+    return a->n_layers == b->n_layers && a->n_kv_heads == b->n_kv_heads && a->head == b->head && a->n_states == b->n_states &&
+           a->state_heads == b->state_heads && a->state_head == b->state_head;
+}
+
 static cop_status plan_groups(cop_forward *f) {
     cop_workspace *ws = f->ws;
     for (int i = 0; i < f->n_rows; i++) {
@@ -292,8 +323,7 @@ static cop_status plan_groups(cop_forward *f) {
         cop_row_group *g = &ws->groups[f->n_groups - 1];
         g->n_rows++;
         const cop_cache_shape *shape = cop_cache_get_shape(cop_seq_cache(g->seq));
-        const cop_desc *d = &f->model->desc;
-        if (shape->n_layers != d->L || shape->n_kv_heads != d->G || shape->head != d->K)
+        if (!same_shape(shape, &f->model->cache_shape))
             return cop_fail(COP_ERR_ARG, "row %d: its cache is of another model", i);
         if (g->base + g->n_rows > ws->max_tokens || !cop_seq_covers(g->seq, g->base + g->n_rows))
             return cop_fail(COP_ERR_LIMIT, "row %d: slot %d is beyond the context of %d or was not reserved", i,

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "model/model.h"
+#include "model/model_private.h"
 
 #define COP_SERIAL_ROWS 2  // up to so many rows, row work is done inside the barrier
 #define COP_QUERY_TILE 16  // queries (row, head) of one key/value head that share a read of keys and values
@@ -121,6 +121,9 @@ void cop_experts(const cop_forward *f, int worker, int layer, bool to_y);
 void cop_attention(const cop_forward *f, int worker, int layer);
 /* One row: head norms, rotation, and the row's key and value into the cache. */
 void cop_attention_store(const cop_forward *f, int layer, int row);
+/* All workers: the short convolution of a layer, from ws->qkv through the cache into ws->heads or
+ * ws->heads_panel, as the output matrix wants it. Ends without a barrier. */
+void cop_convolution(const cop_forward *f, int worker, int layer);
 /* Cos and sin of one row's position, for every rope. */
 void cop_rope_angles(const cop_forward *f, int row);
 void cop_rope_freqs(const cop_desc *d, float *freqs);

@@ -39,17 +39,21 @@ static cop_status missing(const plan *p, const char *name) {
     return cop_fail(COP_ERR_FORMAT, "tensor %s is missing; %s", name, cop_gguf_name(p->file));
 }
 
-// A float vector of exactly n elements; required says whether its absence is an error.
-static cop_status want_vector(plan *p, const float **out, const char *name, int n, bool required) {
+// Floats, as they are: rows of exactly n elements; required says whether their absence is an error.
+static cop_status want_table(plan *p, const float **out, const char *name, int rows, int n, bool required) {
     const cop_gguf_tensor *t = cop_gguf_find_tensor(p->file, name);
     if (!t) return required ? missing(p, name) : COP_OK;
-    if (t->dims[0] != (uint64_t)n || t->dims[1] != 1 || t->dims[2] != 1 || t->dims[3] != 1)
-        return cop_fail(COP_ERR_FORMAT, "tensor %s: %llu elements, need %d; %s", name, (unsigned long long)t->dims[0], n,
-                        cop_gguf_name(p->file));
+    if (t->dims[0] != (uint64_t)n || t->dims[1] != (uint64_t)rows || t->dims[2] != 1 || t->dims[3] != 1)
+        return cop_fail(COP_ERR_FORMAT, "tensor %s: %llu x %llu elements, need %d x %d; %s", name, (unsigned long long)t->dims[1],
+                        (unsigned long long)t->dims[0], rows, n, cop_gguf_name(p->file));
     if (t->type != COP_F32 && t->type != COP_F16 && t->type != COP_BF16)
         return cop_fail(COP_ERR_FORMAT, "tensor %s: type %s, must be F32, F16 or BF16; %s", name, cop_dtype_name(t->type),
                         cop_gguf_name(p->file));
-    return place(p, (item){.tensor = t, .vector = out, .bytes = (size_t)n * sizeof(float)});
+    return place(p, (item){.tensor = t, .vector = out, .bytes = (size_t)rows * (size_t)n * sizeof(float)});
+}
+
+static cop_status want_vector(plan *p, const float **out, const char *name, int n, bool required) {
+    return want_table(p, out, name, 1, n, required);
 }
 
 static cop_status want_matrices(plan *p, cop_matrix *out, const char *name, int parts, int rows, int cols) {
@@ -112,10 +116,18 @@ static cop_status plan_mlp(plan *p, const cop_desc *d, cop_layer *l, int i) {
     return want_linear(p, &l->down, i, "ffn_down", d->D, d->F, false);
 }
 
-static cop_status plan_layer(plan *p, const cop_desc *d, unsigned weights, cop_layer *l, int i) {
-    bool bias = weights & COP_W_QKV_BIAS, head_norms = weights & COP_W_QK_NORM, post = weights & COP_W_POST_NORMS;
-    bool pre = !(weights & COP_W_NO_PRE_NORMS);
-    if (pre) COP_TRY(want_norm(p, &l->attn_norm, i, "attn_norm", d->D, true));
+static cop_status plan_convolution(plan *p, const cop_desc *d, cop_layer *l, int i) {
+    char name[COP_GGUF_NAME_BYTES];
+    COP_TRY(want_linear(p, &l->conv_in, i, "shortconv.in_proj", 3 * d->D, d->D, false));
+    snprintf(name, sizeof name, "blk.%d.shortconv.conv.weight", i);
+    COP_TRY(want_table(p, &l->conv, name, d->D, d->taps, true));
+    snprintf(name, sizeof name, "blk.%d.shortconv.conv.bias", i);
+    COP_TRY(want_vector(p, &l->conv_bias, name, d->D, false));
+    return want_linear(p, &l->conv_out, i, "shortconv.out_proj", d->D, d->D, false);
+}
+
+static cop_status plan_attention(plan *p, const cop_desc *d, unsigned weights, cop_layer *l, int i) {
+    bool bias = weights & COP_W_QKV_BIAS, head_norms = weights & COP_W_QK_NORM;
     COP_TRY(want_linear(p, &l->q, i, "attn_q", d->H * d->K, d->D, bias));
     COP_TRY(want_linear(p, &l->k, i, "attn_k", d->G * d->K, d->D, bias));
     COP_TRY(want_linear(p, &l->v, i, "attn_v", d->G * d->K, d->D, bias));
@@ -123,7 +135,13 @@ static cop_status plan_layer(plan *p, const cop_desc *d, unsigned weights, cop_l
         COP_TRY(want_norm(p, &l->q_norm, i, "attn_q_norm", d->wide_qk_norm ? d->H * d->K : d->K, true));
         COP_TRY(want_norm(p, &l->k_norm, i, "attn_k_norm", d->wide_qk_norm ? d->G * d->K : d->K, true));
     }
-    COP_TRY(want_linear(p, &l->o, i, "attn_output", d->D, d->H * d->K, false));
+    return want_linear(p, &l->o, i, "attn_output", d->D, d->H * d->K, false);
+}
+
+static cop_status plan_layer(plan *p, const cop_desc *d, unsigned weights, cop_layer *l, int i) {
+    bool post = weights & COP_W_POST_NORMS, pre = !(weights & COP_W_NO_PRE_NORMS);
+    if (pre) COP_TRY(want_norm(p, &l->attn_norm, i, "attn_norm", d->D, true));
+    COP_TRY(d->layers[i].convolution ? plan_convolution(p, d, l, i) : plan_attention(p, d, weights, l, i));
     if (post) COP_TRY(want_norm(p, &l->attn_post_norm, i, "post_attention_norm", d->D, true));
     if (pre) COP_TRY(want_norm(p, &l->mlp_norm, i, "ffn_norm", d->D, true));
     COP_TRY(plan_mlp(p, d, l, i));
@@ -134,7 +152,7 @@ static cop_status plan_layer(plan *p, const cop_desc *d, unsigned weights, cop_l
 static cop_status plan_model(plan *p, cop_model *m, unsigned weights) {
     cop_desc *d = &m->desc;
     for (int i = 0; i < d->L; i++) COP_TRY(plan_layer(p, d, weights, &m->layers[i], i));
-    COP_TRY(want_vector(p, &m->final_norm.w, "output_norm.weight", d->D, true));
+    COP_TRY(want_vector(p, &m->final_norm.w, weights & COP_W_EMBED_NORM_LAST ? "token_embd_norm.weight" : "output_norm.weight", d->D, true));
     COP_TRY(want_vector(p, &m->final_norm.b, "output_norm.bias", d->D, false));
     COP_TRY(want_vector(p, &d->rope[0].divisors, "rope_freqs.weight", d->rope[0].n_rot / 2, false));
     const char *output = cop_gguf_find_tensor(p->file, "output.weight") ? "output.weight" : "token_embd.weight";

@@ -16,6 +16,7 @@ const cop_family *const cop_families[] = {
     &cop_family_gemma2,
     &cop_family_gemma3,
     &cop_family_granite,
+    &cop_family_lfm2,
     &cop_family_olmo2,
     &cop_family_smollm3,
     NULL,
@@ -39,6 +40,38 @@ static cop_status find_family(const cop_gguf *file, const cop_family **out) {
                     cop_gguf_name(file));
 }
 
+// A layer's place in the cache, which keeps attending and convolving layers apart.
+static void number_layers(cop_desc *d) {
+    int counts[2] = {0};
+    for (int i = 0; i < d->L; i++) d->layers[i].cache = counts[d->layers[i].convolution]++;
+}
+
+// Parts of a convolution's input: a whole number of blocks where the width allows it, small enough to share out.
+static int state_part(int D) {
+    static const int blocks[] = {128, 96, 64, 32};
+    for (int i = 0; i < 4; i++)
+        if (D % blocks[i] == 0) return blocks[i];
+    int part = COP_MAX_STATE_PART;
+    while (D % part || part % 2) part--;
+    return part;
+}
+
+cop_cache_shape cop_model_cache_shape(const cop_model *model, cop_kv_type type) {
+    cop_cache_shape shape = model->cache_shape;
+    shape.type = type;
+    return shape;
+}
+
+static cop_cache_shape describe_cache(const cop_desc *d) {
+    cop_cache_shape shape = {.n_kv_heads = d->G, .head = d->K, .type = COP_KV_F16};
+    for (int i = 0; i < d->L; i++) *(d->layers[i].convolution ? &shape.n_states : &shape.n_layers) += 1;
+    if (shape.n_states) {
+        shape.state_head = state_part(d->D);
+        shape.state_heads = d->D / shape.state_head;
+    }
+    return shape;
+}
+
 static cop_status open_model(cop_model *model, const char *path, const cop_model_options *options) {
     COP_TRY(cop_kernels_best(&model->kernels, options->level));
     COP_TRY(cop_gguf_open(&model->file, path));
@@ -49,7 +82,10 @@ static cop_status open_model(cop_model *model, const char *path, const cop_model
     COP_TRY(family->describe(model->file, &model->desc));
     cop_status st = cop_desc_check(&model->desc);
     if (st) cop_fail_note("%s", cop_gguf_name(model->file));  // a description has no file
-    return st ? st : cop_model_load(model, family, options);
+    if (st) return st;
+    number_layers(&model->desc);
+    model->cache_shape = describe_cache(&model->desc);
+    return cop_model_load(model, family, options);
 }
 
 cop_status cop_model_open(cop_model **out, const char *path, cop_pool *pool, const cop_model_options *options) {

@@ -48,6 +48,8 @@ typedef struct cop_layer_desc {
     int rope;            // index into desc.rope, or -1
     cop_mask_kind mask;
     bool cross;          // a cross-attention sublayer follows self-attention (encoder-decoders)
+    bool convolution;    // a short convolution in place of attention
+    int cache;           // its number among the layers of its kind, attending or convolving, in the cache
     bool experts;        // the feed-forward is a mixture of experts
 } cop_layer_desc;
 
@@ -83,6 +85,7 @@ typedef struct cop_desc {
     float logit_scale;       // 1
     float logit_softcap;     // 0: none
     cop_experts_desc experts;
+    int taps;                // of a short convolution, the token itself included; 0: no layer has one
     cop_layer_desc *layers;  // [L]
 } cop_desc;
 
@@ -101,6 +104,8 @@ typedef struct cop_layer {
     cop_norm attn_norm, attn_post_norm, mlp_norm, mlp_post_norm;
     cop_norm q_norm, k_norm;                 // per head, [K]; wide: [H K], [G K]
     cop_linear q, k, v, o, gate, up, down;   // of experts: shape and tiles of one, data of all in turn
+    cop_linear conv_in, conv_out;            // [3 D][D]: B, C, x; [D][D]
+    const float *conv, *conv_bias;           // [D][taps], the oldest first; [D] or NULL
     cop_linear router;                       // [E][D], 16 or 32 bits
 } cop_layer;
 
@@ -109,6 +114,7 @@ typedef struct cop_model {
     cop_gguf *file;            // stays open: metadata, and rows of the embedding
     const cop_gguf_tensor *embedding;  // [V][D] in file layout; rows are dequantised as they are needed
     cop_norm final_norm;
+    cop_cache_shape cache_shape;       // see cop_model_cache_shape
     cop_linear output;         // [V][D]; the embedding itself when the file has no output matrix
     cop_layer *layers;         // [L]
     uint8_t *memory;           // packed weights and vectors, one block
@@ -127,14 +133,12 @@ typedef struct cop_model_options {
     void *user;
 } cop_model_options;
 
+/* The shape of a cache that this model's sequences need. */
+cop_cache_shape cop_model_cache_shape(const cop_model *model, cop_kv_type type);
+
 /* Open a GGUF model file and pack its weights. `pool` is borrowed until cop_model_close. */
 cop_status cop_model_open(cop_model **out, const char *path, cop_pool *pool, const cop_model_options *options);
 void cop_model_close(cop_model *model);  // accepts NULL and half-built
-
-/* The shape of a cache that this model's sequences need. */
-static inline cop_cache_shape cop_model_cache_shape(const cop_model *m, cop_kv_type type) {
-    return (cop_cache_shape){m->desc.L, m->desc.G, m->desc.K, type};
-}
 
 // ---- families ---------------------------------------------------------------------------------
 
@@ -151,12 +155,13 @@ enum {
     COP_W_QKV_BIAS = 1,    // biases of q, k, v are required (elsewhere optional)
     COP_W_QK_NORM = 2,     // q and k norms
     COP_W_POST_NORMS = 4,  // norms after attention and after the feed-forward
-    COP_W_NO_PRE_NORMS = 8 // none before them
+    COP_W_NO_PRE_NORMS = 8,    // none before them
+    COP_W_EMBED_NORM_LAST = 16 // the final norm is called token_embd_norm
 };
 
 extern const cop_family *const cop_families[];  // model.c, ends with NULL
 extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_qwen3moe, cop_family_gemma2,
-    cop_family_gemma3, cop_family_granite, cop_family_olmo2, cop_family_smollm3;
+    cop_family_gemma3, cop_family_granite, cop_family_lfm2, cop_family_olmo2, cop_family_smollm3;
 
 // ---- forward ----------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #include "model/model.h"
 
 #define COP_MAX_LAYERS 4096
+#define COP_MAX_STATE_PART 128  // elements of a convolution's input that are stored and computed together
 
 /* Read "ARCH.name" through `get`; the key is built here. Each fails naming the key. */
 cop_status cop_desc_u32(const cop_gguf *file, const char *name, uint32_t *out);

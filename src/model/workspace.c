@@ -73,12 +73,13 @@ static void set_strides(cop_workspace *ws) {
     const cop_desc *d = &ws->model->desc;
     size_t q = round16((size_t)d->H * (size_t)d->K), kv = round16((size_t)d->G * (size_t)d->K);
     ws->x_stride = round16((size_t)d->D);
-    ws->heads_stride = q;
+    ws->heads_stride = d->taps && round16((size_t)d->D) > q ? round16((size_t)d->D) : q;
     ws->mlp_stride = round16((size_t)(d->experts.F > d->F ? d->experts.F : d->F));
     ws->y_stride = ws->x_stride;
     ws->k_offset = q;
     ws->v_offset = q + kv;
     ws->qkv_stride = q + 2 * kv;
+    if (d->taps && round16(3 * (size_t)d->D) > ws->qkv_stride) ws->qkv_stride = round16(3 * (size_t)d->D);
     ws->logit_stride = round16((size_t)d->V);
     // Scratch rows follow the committed slots; the last group of 16 is read whole.
     ws->score_stride = round16((size_t)ws->max_tokens + 1) + 16;

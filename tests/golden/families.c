@@ -39,7 +39,7 @@ static int numbers(const char *text, double *out, int most) {
     return n;
 }
 
-static bool exact_weights(const golden *g) { return g->model.model->layers[0].q.w.type == COP_F32; }
+static bool exact_weights(const golden *g) { return g->model.model->layers[0].up.w.type == COP_F32; }
 
 static void near(golden *g, double got, double want, const char *what, int position, int i) {
     double tolerance = exact_weights(g) ? g->exact : g->rounded;
@@ -134,10 +134,11 @@ static const char *const families[] = {
     "tiny-qwen3moe-a", "tiny-qwen3moe-b",
     "tiny-gemma2-a", "tiny-gemma2-b", "tiny-gemma3-a", "tiny-gemma3-b",
     "tiny-granite-a", "tiny-granite-b",
+    "tiny-lfm2-a", "tiny-lfm2-b",
     "tiny-olmo2-a", "tiny-olmo2-b",
     "tiny-smollm3-a", "tiny-smollm3-b",
 };
-static const char *const types[] = {"tiny-f16", "tiny-bf16", "tiny-q8_0", "tiny-moe-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
+static const char *const types[] = {"tiny-f16", "tiny-bf16", "tiny-q8_0", "tiny-moe-q8_0", "tiny-lfm2-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
 
 static void every_family_gives_the_reference_logits(void **state) {
     (void)state;

@@ -24,9 +24,10 @@ static const char *const models[] = {
     "tiny-qwen3moe-a", "tiny-qwen3moe-b",
     "tiny-gemma2-a", "tiny-gemma2-b", "tiny-gemma3-a", "tiny-gemma3-b",
     "tiny-granite-a", "tiny-granite-b",
+    "tiny-lfm2-a", "tiny-lfm2-b",
     "tiny-olmo2-a", "tiny-olmo2-b",
     "tiny-smollm3-a", "tiny-smollm3-b",
-    "tiny-moe-q8_0",
+    "tiny-moe-q8_0", "tiny-lfm2-q8_0",
     "tiny-f16", "tiny-bf16",
     "tiny-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
 #define N_MODELS ((int)(sizeof models / sizeof *models))
@@ -238,8 +239,8 @@ static void a_rows_bits_depend_on_its_own_path_only(void **state) {
         if (is_wanted(m)) check_model(m, COP_KV_F16);
 }
 
-// One with windows, one with quantised weights and one with experts; heads are whole blocks of 32.
-static bool has_cache_cases(int m) { return !strcmp(models[m], "tiny-gemma3-a") || !strcmp(models[m], "tiny-q4_k") || !strcmp(models[m], "tiny-moe-q8_0"); }
+// One with windows, one with quantised weights, one with experts and one with convolutions; heads are whole blocks of 32.
+static bool has_cache_cases(int m) { return !strcmp(models[m], "tiny-gemma3-a") || !strcmp(models[m], "tiny-q4_k") || !strcmp(models[m], "tiny-moe-q8_0") || !strcmp(models[m], "tiny-lfm2-q8_0"); }
 
 static void so_they_do_with_every_cache_type(void **state) {
     (void)state;

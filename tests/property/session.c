@@ -160,8 +160,8 @@ static void check_drafts(const char *model, uint64_t seed, int threads) {
 
 static void text_does_not_depend_on_what_was_drafted(void **state) {
     (void)state;
-    static const char *const models[] = {"tiny-llama-a", "tiny-qwen2-b", "tiny-gemma3-a", "tiny-q4_k", "tiny-moe-q8_0"};
-    for (int m = 0; m < 5; m++)
+    static const char *const models[] = {"tiny-llama-a", "tiny-qwen2-b", "tiny-gemma3-a", "tiny-q4_k", "tiny-moe-q8_0", "tiny-lfm2-a"};
+    for (int m = 0; m < 6; m++)
         for (uint64_t seed = 0; seed < 4; seed++) check_drafts(models[m], seed, 1 + (int)seed % 3);
 }
 
@@ -234,9 +234,8 @@ static void a_step_allocates_nothing(void **state) {
     cop_engine_close(e);
 }
 
-static void forks_and_saved_sessions_go_on_alike(void **state) {
-    (void)state;
-    cop_engine *e = open_engine("tiny-llama-b", 2);
+static void check_forks(const char *model) {
+    cop_engine *e = open_engine(model, 2);
     cop_session_options o = seeded(5);
     cop_session *a = open_session(e, &o), *b = open_session(e, &o), *fork;
     assert_int_equal(cop_session_add_text(a, prompt, sizeof prompt - 1, 0), COP_OK);
@@ -269,9 +268,14 @@ static void forks_and_saved_sessions_go_on_alike(void **state) {
     cop_engine_close(e);
 }
 
-static void a_new_end_keeps_what_is_computed_of_the_beginning(void **state) {
+static void forks_and_saved_sessions_go_on_alike(void **state) {
     (void)state;
-    cop_engine *e = open_engine("tiny-qwen2-a", 1);
+    check_forks("tiny-llama-b");
+    check_forks("tiny-lfm2-a");  // convolution states
+}
+
+static void check_new_end(const char *model) {
+    cop_engine *e = open_engine(model, 1);
     cop_session_options o = seeded(0);
     cop_session *a = open_session(e, &o), *b = open_session(e, &o);
     int32_t tokens[40];
@@ -289,6 +293,12 @@ static void a_new_end_keeps_what_is_computed_of_the_beginning(void **state) {
     cop_session_close(a);
     cop_session_close(b);
     cop_engine_close(e);
+}
+
+static void a_new_end_keeps_what_is_computed_of_the_beginning(void **state) {
+    (void)state;
+    check_new_end("tiny-qwen2-a");
+    check_new_end("tiny-lfm2-b");
 }
 
 static void every_end_is_clean(void **state) {

@@ -20,8 +20,7 @@ void cop_test_open(cop_test_model *t, const char *path, int threads, const char 
     must(cop_pool_new(&t->pool, threads));
     const cop_model_options options = {.level = level};
     must(cop_model_open(&t->model, path, t->pool, &options));
-    const cop_desc *d = &t->model->desc;
-    const cop_cache_shape shape = {d->L, d->G, d->K, type};
+    const cop_cache_shape shape = cop_model_cache_shape(t->model, type);
     must(cop_cache_new(&t->cache, &shape, n_pages));
     must(cop_workspace_new(&t->ws, t->model, max_rows, max_rows, n_pages * COP_PAGE));
 }

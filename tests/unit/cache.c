@@ -9,7 +9,7 @@
 #include "base/noise.h"
 #include "cache/cache.h"
 
-static const cop_cache_shape shape = {2, 3, 32, COP_KV_F16};
+static const cop_cache_shape shape = {2, 3, 32, COP_KV_F16, 2, 3, 16};
 
 static cop_cache *new_cache(int n_pages) {
     cop_cache *cache;
@@ -34,12 +34,19 @@ static uint16_t *value_at(cop_seq *seq, int layer, int head, int slot, int d) {
     return (uint16_t *)(void *)cop_seq_values(seq, layer, head, slot / COP_PAGE) + (size_t)(slot % COP_PAGE) * 32 + d;
 }
 
+static uint16_t *state_at(cop_seq *seq, int layer, int part, int slot, int d) {
+    return (uint16_t *)(void *)cop_seq_states(seq, layer, part, slot / COP_PAGE) + (size_t)(slot % COP_PAGE) * 16 + d;
+}
+
 static uint16_t mark(int token, int layer, int head, int d) { return (uint16_t)(token * 101 + layer * 7 + head * 3 + d); }
 
 static void write_token(cop_seq *seq, int slot, int token) {
     for (int l = 0; l < 2; l++)
         for (int h = 0; h < 3; h++)
-            for (int d = 0; d < 32; d++) *key_at(seq, l, h, slot, d) = *value_at(seq, l, h, slot, d) = mark(token, l, h, d);
+            for (int d = 0; d < 32; d++) {
+                *key_at(seq, l, h, slot, d) = *value_at(seq, l, h, slot, d) = mark(token, l, h, d);
+                if (d < 16) *state_at(seq, l, h, slot, d) = mark(token, l, h, 100 + d);
+            }
 }
 
 static void expect_token(cop_seq *seq, int slot, int token) {
@@ -48,6 +55,7 @@ static void expect_token(cop_seq *seq, int slot, int token) {
             for (int d = 0; d < 32; d++) {
                 assert_int_equal(*key_at(seq, l, h, slot, d), mark(token, l, h, d));
                 assert_int_equal(*value_at(seq, l, h, slot, d), mark(token, l, h, d));
+                if (d < 16) assert_int_equal(*state_at(seq, l, h, slot, d), mark(token, l, h, 100 + d));
             }
 }
 
@@ -133,7 +141,7 @@ static void what_was_saved_is_loaded(void **state) {
     assert_int_equal(cop_seq_length(b), 77);
     for (int i = 0; i < 77; i++) expect_token(b, i, i);
     for (size_t cut = 0; cut < bytes; cut += cut < 64 ? 1 : 997) assert_int_equal(cop_seq_load(b, data, cut), COP_ERR_FORMAT);
-    for (size_t at = 0; at < bytes; at += at < 48 ? 1 : 1013) {
+    for (size_t at = 0; at < bytes; at += at < 64 ? 1 : 1013) {
         data[at] ^= 4;
         cop_status st = cop_seq_load(b, data, bytes);
         assert_true(st == COP_ERR_FORMAT || st == COP_ERR_LIMIT);

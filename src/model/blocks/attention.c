@@ -34,8 +34,8 @@ void cop_attention_store(const cop_forward *f, int layer, int row) {
     int slot = g->base + (row - g->first);
     cop_kv_type type = cop_cache_get_shape(cop_seq_cache(g->seq))->type;
     for (int h = 0; h < d->G; h++) {
-        k->store_key[type](cop_seq_keys(g->seq, layer, h, slot / COP_PAGE), slot % COP_PAGE, qkv + ws->k_offset + (size_t)h * (size_t)K, K);
-        k->store_value[type](cop_seq_values(g->seq, layer, h, slot / COP_PAGE), slot % COP_PAGE, qkv + ws->v_offset + (size_t)h * (size_t)K, K);
+        k->store_key[type](cop_seq_keys(g->seq, d->layers[layer].cache, h, slot / COP_PAGE), slot % COP_PAGE, qkv + ws->k_offset + (size_t)h * (size_t)K, K);
+        k->store_value[type](cop_seq_values(g->seq, d->layers[layer].cache, h, slot / COP_PAGE), slot % COP_PAGE, qkv + ws->v_offset + (size_t)h * (size_t)K, K);
     }
 }
 
@@ -93,7 +93,7 @@ static void score_slots(const tile *t) {
         int page = g / groups_per_page, first = g % groups_per_page, n = groups_per_page - first;
         if (n > last - g) n = last - g;
         t->f->model->kernels.scores[t->type](t->w->scores + (size_t)g * COP_TILE, stride, t->w->queries, (size_t)d->K, t->n,
-                                             cop_seq_keys(t->group->seq, t->layer, t->kv_head, page), first, n, d->K,
+                                             cop_seq_keys(t->group->seq, d->layers[t->layer].cache, t->kv_head, page), first, n, d->K,
                                              d->attn_scale);
         g += n;
     }
@@ -120,7 +120,7 @@ static void mix_slots(const tile *t, int i, int n, int from, int to) {
         int page = from / COP_PAGE, first = from % COP_PAGE, n_tokens = COP_PAGE - first;
         if (n_tokens > to - from) n_tokens = to - from;
         t->f->model->kernels.mix[t->type](t->w->mixed + i * d->K, (size_t)d->K, t->w->scores + (size_t)i * stride + from, stride, n,
-                                          cop_seq_values(t->group->seq, t->layer, t->kv_head, page), first, n_tokens, d->K);
+                                          cop_seq_values(t->group->seq, d->layers[t->layer].cache, t->kv_head, page), first, n_tokens, d->K);
         from += n_tokens;
     }
 }
@@ -133,7 +133,7 @@ static void mix_tail(const tile *t, int i) {
         int slot = v->tail[j];
         t->f->model->kernels.mix[t->type](t->w->mixed + i * d->K, (size_t)d->K,
                                           t->w->scores + (size_t)i * t->f->ws->score_stride + v->lin + j, 0, 1,
-                                          cop_seq_values(t->group->seq, t->layer, t->kv_head, slot / COP_PAGE), slot % COP_PAGE, 1, d->K);
+                                          cop_seq_values(t->group->seq, d->layers[t->layer].cache, t->kv_head, slot / COP_PAGE), slot % COP_PAGE, 1, d->K);
     }
 }
 
