@@ -21,12 +21,9 @@ static int byte_of_point(uint32_t point) {
     return -1;
 }
 
-static size_t spell_byte(int byte, char to[2]) {
-    uint32_t point = (uint32_t)byte;
-    if (!stands_for_itself(byte)) {
-        point = 256;
-        for (int b = 0; b < byte; b++) point += !stands_for_itself(b);
-    }
+size_t cop_bpe_spell_byte(uint8_t byte, char to[2]) {
+    uint32_t point = byte;
+    if (!stands_for_itself(byte)) point = byte < 0x21 ? 0x100u + byte : byte == 0xAD ? 0x143 : 0x121u + byte - 0x7F;
     if (point < 0x80) {
         to[0] = (char)point;
         return 1;
@@ -68,17 +65,20 @@ static cop_merge_slot *find_merge(const cop_tokenizer *tok, int32_t left, int32_
     return &tok->merges[i];
 }
 
-static cop_status load_merge(cop_tokenizer *tok, cop_span merge, size_t rank) {
+// left_bytes: bytes of the left part, 0 where the first space ends it.
+static cop_status load_merge(cop_tokenizer *tok, cop_span merge, size_t left_bytes, size_t rank, size_t prefix) {
     if (merge.bytes > 2 * COP_MAX_PIECE + 1)
         return cop_fail(COP_ERR_FORMAT, "merge %zu: %zu bytes, at most %d", rank, merge.bytes, 2 * COP_MAX_PIECE + 1);
     const char *space = merge.bytes > 1 ? memchr(merge.text + 1, ' ', merge.bytes - 1) : NULL;
+    if (left_bytes) space = left_bytes < merge.bytes ? merge.text + left_bytes : NULL;
     if (!space) return cop_fail(COP_ERR_FORMAT, "merge %zu: no space between two tokens", rank);
     size_t n = (size_t)(space - merge.text), rest = merge.bytes - n - 1;
     char whole[2 * COP_MAX_PIECE + 1];
+    if (prefix > rest) return cop_fail(COP_ERR_FORMAT, "merge %zu: its right part lacks the prefix", rank);
     memcpy(whole, merge.text, n);
-    memcpy(whole + n, space + 1, rest);
+    memcpy(whole + n, space + 1 + prefix, rest - prefix);
     int32_t left = cop_tokenizer_find(tok, merge.text, n), right = cop_tokenizer_find(tok, space + 1, rest);
-    int32_t made = cop_tokenizer_find(tok, whole, n + rest);
+    int32_t made = cop_tokenizer_find(tok, whole, n + rest - prefix);
     if (left < 0 || right < 0 || made < 0)
         return cop_fail(COP_ERR_FORMAT, "merge %zu: %s is not in the vocabulary", rank,
                         left < 0 ? "its left part" : right < 0 ? "its right part" : "its result");
@@ -90,7 +90,7 @@ static cop_status load_merge(cop_tokenizer *tok, cop_span merge, size_t rank) {
 static void load_bytes(cop_tokenizer *tok) {
     for (int byte = 0; byte < 256; byte++) {
         char spelt[2];
-        int32_t id = cop_tokenizer_find(tok, spelt, spell_byte(byte, spelt));
+        int32_t id = cop_tokenizer_find(tok, spelt, cop_bpe_spell_byte((uint8_t)byte, spelt));
         tok->byte_id[byte] = id >= 0 && tok->type[id] == COP_TOKEN_NORMAL ? id : -1;
     }
 }
@@ -98,12 +98,16 @@ static void load_bytes(cop_tokenizer *tok) {
 cop_status cop_bpe_load(cop_tokenizer *tok, const cop_vocab_source *source) {
     COP_TRY(cop_splitter_new(&tok->splitter, source->pre ? source->pre : "default"));
     load_bytes(tok);
+    return cop_bpe_load_merges(tok, source, 0);
+}
+
+cop_status cop_bpe_load_merges(cop_tokenizer *tok, const cop_vocab_source *source, size_t prefix) {
     tok->n_merge_slots = 16;
     while (tok->n_merge_slots < 2 * source->n_merges) tok->n_merge_slots *= 2;
     tok->merges = cop_alloc_array(tok->n_merge_slots, sizeof *tok->merges);
     if (!tok->merges) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate %zu merges", source->n_merges);
     for (size_t i = 0; i < tok->n_merge_slots; i++) tok->merges[i].made = -1;
-    for (size_t i = 0; i < source->n_merges; i++) COP_TRY(load_merge(tok, source->merges[i], i));
+    for (size_t i = 0; i < source->n_merges; i++) COP_TRY(load_merge(tok, source->merges[i], source->merge_left ? source->merge_left[i] : 0, i, prefix));
     return COP_OK;
 }
 
@@ -118,7 +122,7 @@ typedef struct encoder {
     cop_text_buffer normal;
 } encoder;
 
-static bool pair(const void *arg, const cop_symbol *left, const cop_symbol *right, uint32_t *rank, int32_t *id) {
+bool cop_bpe_pair(const void *arg, const cop_symbol *left, const cop_symbol *right, uint32_t *rank, int32_t *id) {
     const cop_merge_slot *slot = find_merge(arg, left->id, right->id);
     *rank = slot->rank;
     *id = slot->made;
@@ -130,7 +134,7 @@ static int32_t whole_word(const cop_tokenizer *tok, const char *text, size_t byt
     char spelt[2 * COP_MAX_PIECE];
     size_t n = 0;
     if (bytes > COP_MAX_PIECE) return -1;
-    for (size_t i = 0; i < bytes; i++) n += spell_byte((uint8_t)text[i], spelt + n);
+    for (size_t i = 0; i < bytes; i++) n += cop_bpe_spell_byte((uint8_t)text[i], spelt + n);
     int32_t id = cop_tokenizer_find(tok, spelt, n);
     return id >= 0 && tok->type[id] == COP_TOKEN_NORMAL ? id : -1;
 }
@@ -147,7 +151,7 @@ static cop_status encode_piece(void *arg, const char *text, size_t bytes) {
         if (id >= 0) COP_TRY(cop_merge_add(&e->merge, (uint32_t)i, 1, id, false));
     }
     if (!e->merge.symbols.n) return COP_OK;
-    COP_TRY(cop_merge_run(&e->merge, pair, e->tok));
+    COP_TRY(cop_merge_run(&e->merge, cop_bpe_pair, e->tok));
     for (int32_t i = 0; i >= 0; i = e->merge.symbols.v[i].next) COP_TRY(cop_array_push(e->out, e->merge.symbols.v[i].id));
     return COP_OK;
 }
@@ -156,7 +160,7 @@ static cop_status encode_piece(void *arg, const char *text, size_t bytes) {
 static cop_status encode_valid(encoder *e, const char *text, size_t bytes) {
     if (cop_splitter_wants_nfc(e->tok->splitter) && !cop_nfc_is_trivial(text, bytes)) {
         e->normal.n = 0;
-        COP_TRY(cop_nfc_append(&e->nfc, text, bytes, &e->normal));
+        COP_TRY(cop_form_append(&e->nfc, COP_NFC, text, bytes, &e->normal));
         text = e->normal.v;
         bytes = e->normal.n;
     }

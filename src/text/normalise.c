@@ -1,4 +1,4 @@
-// Unicode normalisation form C, with utf8proc's tables.
+// Unicode normalisation forms, with utf8proc's tables.
 // utf8proc orders marks by exchanging neighbours, which is quadratic in a run of marks, so the
 // ordering is done here by counting: a text of nothing but accents stays linear.
 #include "text/text_private.h"
@@ -7,8 +7,14 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#define NFC_OPTIONS ((utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE))
-#define MOST_OF_ONE 32  // code points one code point may decompose to; Unicode 15 needs 4
+#define MOST_OF_ONE 32  // code points one code point may decompose to; Unicode 15 needs 18
+
+static utf8proc_option_t options_of(cop_form form) {
+    int options = UTF8PROC_STABLE;
+    options |= form == COP_NFC || form == COP_NFKC ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
+    if (form == COP_NFKC || form == COP_NFKD) options |= UTF8PROC_COMPAT;
+    return (utf8proc_option_t)options;
+}
 
 // Characters below U+0300 neither combine nor decompose into what NFC would not put back, and their
 // first byte is below 0xCC.
@@ -24,13 +30,13 @@ void cop_nfc_fini(cop_nfc_work *w) {
     cop_array_fini(&w->sorted);
 }
 
-static cop_status decompose(cop_nfc_work *w, const char *text, size_t bytes) {
+static cop_status decompose(cop_nfc_work *w, utf8proc_option_t options, const char *text, size_t bytes) {
     w->points.n = 0;
     for (size_t i = 0; i < bytes;) {
         int n = cop_utf8_length(text + i, bytes - i), bound = 0;
         COP_TRY(cop_array_reserve(&w->points, MOST_OF_ONE));
         utf8proc_ssize_t made = utf8proc_decompose_char((utf8proc_int32_t)cop_utf8_decode(text + i, n),
-                                                        w->points.v + w->points.n, MOST_OF_ONE, NFC_OPTIONS, &bound);
+                                                        w->points.v + w->points.n, MOST_OF_ONE, options, &bound);
         if (made < 0 || made > MOST_OF_ONE)
             return cop_fail(COP_ERR_UNSUPPORTED, "text: cannot normalise the character at byte %zu", i);
         w->points.n += (size_t)made;
@@ -66,10 +72,11 @@ static cop_status order_marks(cop_nfc_work *w) {
     return COP_OK;
 }
 
-cop_status cop_nfc_append(cop_nfc_work *w, const char *text, size_t bytes, cop_text_buffer *out) {
-    COP_TRY(decompose(w, text, bytes));
+cop_status cop_form_append(cop_nfc_work *w, cop_form form, const char *text, size_t bytes, cop_text_buffer *out) {
+    utf8proc_option_t options = options_of(form);
+    COP_TRY(decompose(w, options, text, bytes));
     COP_TRY(order_marks(w));
-    utf8proc_ssize_t n = utf8proc_normalize_utf32(w->points.v, (utf8proc_ssize_t)w->points.n, NFC_OPTIONS);
+    utf8proc_ssize_t n = utf8proc_normalize_utf32(w->points.v, (utf8proc_ssize_t)w->points.n, options);
     if (n < 0) return cop_fail(COP_ERR_UNSUPPORTED, "text: cannot normalise: %s", utf8proc_errmsg(n));
     for (utf8proc_ssize_t i = 0; i < n; i++) {
         COP_TRY(cop_array_reserve(out, 4));

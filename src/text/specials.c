@@ -44,27 +44,45 @@ static void index_first_bytes(cop_specials *s) {
     s->first[256] = (uint32_t)i;
 }
 
+cop_status cop_specials_make(cop_specials *s, const cop_special *list, size_t n) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) bytes += list[i].bytes;
+    s->v = cop_alloc_array(n, sizeof *s->v);
+    s->bytes = cop_alloc(bytes);
+    if (!s->v || !s->bytes) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate %zu special tokens", n);
+    char *to = s->bytes;
+    for (size_t i = 0; i < n; i++) {
+        if (!list[i].bytes) continue;
+        s->v[s->n] = list[i];
+        s->v[s->n++].text = memcpy(to, list[i].text, list[i].bytes);
+        to += list[i].bytes;
+    }
+    qsort(s->v, s->n, sizeof *s->v, compare);
+    index_first_bytes(s);
+    return COP_OK;
+}
+
 cop_status cop_specials_build(cop_tokenizer *tok) {
-    cop_specials *s = &tok->specials;
     size_t n = 0, bytes = 0;
     for (int32_t id = 0; id < tok->n; id++) {
         if (!is_special(tok, id)) continue;
         n++;
         bytes += cop_strings_get(&tok->text, id).bytes * COP_SPACE_MARK_BYTES;
     }
-    s->v = cop_alloc_array(n, sizeof *s->v);
-    s->bytes = cop_alloc(bytes);
-    if (!s->v || !s->bytes) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate %zu special tokens", n);
-    char *to = s->bytes;
-    for (int32_t id = 0; id < tok->n; id++) {
+    cop_special *list = cop_alloc_array(n, sizeof *list);
+    char *texts = cop_alloc(bytes), *to = texts;
+    cop_status st = list && texts ? COP_OK : cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate %zu special tokens", n);
+    n = 0;
+    for (int32_t id = 0; !st && id < tok->n; id++) {
         if (!is_special(tok, id)) continue;
         uint32_t length = prepare(tok, cop_strings_get(&tok->text, id), to);
-        s->v[s->n++] = (cop_special){to, length, id, tok->type[id] == COP_TOKEN_USER};
+        list[n++] = (cop_special){.text = to, .bytes = length, .id = id, .user = tok->type[id] == COP_TOKEN_USER};
         to += length;
     }
-    qsort(s->v, s->n, sizeof *s->v, compare);
-    index_first_bytes(s);
-    return COP_OK;
+    if (!st) st = cop_specials_make(&tok->specials, list, n);
+    cop_free(list);
+    cop_free(texts);
+    return st;
 }
 
 void cop_specials_fini(cop_specials *s) {
@@ -83,17 +101,15 @@ static size_t narrow(const cop_special *v, size_t lo, size_t hi, uint32_t at, in
     return lo;
 }
 
-int32_t cop_specials_match(const cop_specials *s, const char *text, size_t bytes, bool parse_special,
-                           uint32_t *matched) {
-    int32_t best = -1;
+const cop_special *cop_specials_find(const cop_specials *s, const char *text, size_t bytes, bool parse_special) {
+    const cop_special *best = NULL;
     if (!bytes) return best;
     size_t lo = s->first[(uint8_t)text[0]], hi = s->first[(uint8_t)text[0] + 1];
     for (uint32_t length = 1; lo < hi; length++) {
         bool found = false;
         for (; lo < hi && s->v[lo].bytes == length; lo++) {
             if (found || !(parse_special || s->v[lo].user)) continue;
-            best = s->v[lo].id;
-            *matched = length;
+            best = &s->v[lo];
             found = true;
         }
         if (length >= bytes) break;
@@ -102,4 +118,12 @@ int32_t cop_specials_match(const cop_specials *s, const char *text, size_t bytes
         hi = narrow(s->v, lo, hi, length, c + 1);
     }
     return best;
+}
+
+int32_t cop_specials_match(const cop_specials *s, const char *text, size_t bytes, bool parse_special,
+                           uint32_t *matched) {
+    const cop_special *found = cop_specials_find(s, text, bytes, parse_special);
+    if (!found) return -1;
+    *matched = found->bytes;
+    return found->id;
 }

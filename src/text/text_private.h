@@ -6,6 +6,7 @@
 
 #define COP_SPACE_MARK "\xE2\x96\x81"  // U+2581, SentencePiece's space
 #define COP_SPACE_MARK_BYTES 3
+#define COP_MAX_AROUND 8  // tokens put before a text, and behind it
 
 // n texts in one block: text i is bytes[at[i] .. at[i + 1]).
 typedef struct cop_strings {
@@ -23,6 +24,8 @@ typedef struct cop_special {
     uint32_t bytes;
     int32_t id;
     bool user;         // found even when control tokens are not parsed
+    bool single_word;  // not where a letter or digit stands beside it
+    bool lstrip, rstrip;  // takes the white space before it, behind it
 } cop_special;
 
 typedef struct cop_specials {
@@ -57,7 +60,10 @@ struct cop_tokenizer {
     cop_splitter *splitter; // gpt2 only
     cop_specials specials;
     int32_t bos, eos, eot, unk, pad;
-    bool add_bos, add_eos, add_space_prefix;
+    bool add_space_prefix;
+    int32_t before[COP_MAX_AROUND], behind[COP_MAX_AROUND];  // put around a text with add_special
+    int n_before, n_behind;
+    struct cop_pipeline *pipeline;  // NULL for gpt2 and llama of GGUF
     char *chat_template;
 };
 
@@ -107,18 +113,24 @@ typedef COP_ARRAY(char) cop_text_buffer;
 typedef struct cop_nfc_work {
     COP_ARRAY(int32_t) points, sorted;
 } cop_nfc_work;
+typedef enum cop_form { COP_NFC, COP_NFD, COP_NFKC, COP_NFKD } cop_form;
 bool cop_nfc_is_trivial(const char *text, size_t bytes);  // certainly unchanged by NFC
-/* Append NFC(text), well-formed UTF-8, to *out.  Linear, whatever the text. */
-cop_status cop_nfc_append(cop_nfc_work *w, const char *text, size_t bytes, cop_text_buffer *out);
+/* Append the form of text, well-formed UTF-8, to *out.  Linear, whatever the text. */
+cop_status cop_form_append(cop_nfc_work *w, cop_form form, const char *text, size_t bytes, cop_text_buffer *out);
 void cop_nfc_fini(cop_nfc_work *w);
 
 // ---- the two kinds ----
 
 cop_status cop_bpe_load(cop_tokenizer *tok, const cop_vocab_source *source);
+/* The merges alone.  A right part loses `prefix` bytes when it is joined. */
+cop_status cop_bpe_load_merges(cop_tokenizer *tok, const cop_vocab_source *source, size_t prefix);
+bool cop_bpe_pair(const void *tok, const cop_symbol *left, const cop_symbol *right, uint32_t *rank, int32_t *id);
 cop_status cop_bpe_encode(const cop_tokenizer *tok, const char *text, size_t bytes, bool parse_special,
                           cop_token_array *out);
 /* Undo the byte-level spelling of text into at most `bytes` bytes; returns how many. */
 size_t cop_bpe_spell(const char *text, size_t bytes, char *raw);
+/* The spelling of a byte, 1 or 2 bytes of UTF-8. */
+size_t cop_bpe_spell_byte(uint8_t byte, char to[2]);
 
 cop_status cop_spm_encode(const cop_tokenizer *tok, const char *text, size_t bytes, bool parse_special,
                           cop_token_array *out);
@@ -126,9 +138,13 @@ cop_status cop_spm_encode(const cop_tokenizer *tok, const char *text, size_t byt
 // ---- special tokens (specials.c) ----
 
 cop_status cop_specials_build(cop_tokenizer *tok);
+/* Of a list, whose texts are copied. */
+cop_status cop_specials_make(cop_specials *s, const cop_special *list, size_t n);
 void cop_specials_fini(cop_specials *s);
 /* The longest special token that text[0..bytes) begins with, or -1. */
 int32_t cop_specials_match(const cop_specials *s, const char *text, size_t bytes, bool parse_special,
                            uint32_t *matched);
+/* The same; NULL: none. */
+const cop_special *cop_specials_find(const cop_specials *s, const char *text, size_t bytes, bool parse_special);
 
 #endif

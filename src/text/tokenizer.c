@@ -1,6 +1,6 @@
 // Building a tokenizer from what a vocabulary file says, and the questions one can ask it.
 // The two kinds of BPE are in bpe.c and spm.c; this file holds what they share.
-#include "text/text_private.h"
+#include "text/pipeline_private.h"
 
 #include <math.h>
 #include <string.h>
@@ -55,8 +55,8 @@ static cop_status check_source(cop_tokenizer *tok, const cop_vocab_source *sourc
     if (source->n_merges > COP_MAX_VOCAB)
         return cop_fail(COP_ERR_FORMAT, "vocabulary: %zu merges, at most %zu", source->n_merges, COP_MAX_VOCAB);
     tok->n = (int32_t)n;
-    tok->is_spm = !strcmp(source->model, "llama");
-    if (!tok->is_spm && strcmp(source->model, "gpt2") != 0)
+    tok->is_spm = !tok->pipeline && !strcmp(source->model, "llama");
+    if (!tok->pipeline && !tok->is_spm && strcmp(source->model, "gpt2") != 0)
         return cop_fail(COP_ERR_UNSUPPORTED, "tokenizer.ggml.model: \"%.40s\" is not known; known are gpt2 and llama",
                         source->model);
     if (tok->is_spm && !source->scores) return cop_fail(COP_ERR_FORMAT, "vocabulary: kind llama needs scores");
@@ -65,8 +65,8 @@ static cop_status check_source(cop_tokenizer *tok, const cop_vocab_source *sourc
     COP_TRY(check_id("eot", source->eot, n, &tok->eot));
     COP_TRY(check_id("unknown", source->unk, n, &tok->unk));
     COP_TRY(check_id("padding", source->pad, n, &tok->pad));
-    tok->add_bos = source->add_bos && tok->bos >= 0;
-    tok->add_eos = source->add_eos && tok->eos >= 0;
+    if (source->add_bos && tok->bos >= 0) tok->before[tok->n_before++] = tok->bos;
+    if (source->add_eos && tok->eos >= 0) tok->behind[tok->n_behind++] = tok->eos;
     tok->add_space_prefix = source->add_space_prefix && tok->is_spm;
     return COP_OK;
 }
@@ -118,8 +118,10 @@ static cop_status load_types(cop_tokenizer *tok, const cop_vocab_source *source)
     if (!tok->type || !tok->is_end) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate types");
     for (int b = 0; b < 256; b++) tok->byte_id[b] = -1;
     for (int32_t id = 0; id < tok->n; id++) {
-        int byte = tok->is_spm ? byte_of_text(cop_strings_get(&tok->text, id)) : -1;
+        bool named = tok->is_spm || (tok->pipeline && tok->pipeline->bytes_back);
+        int byte = named ? byte_of_text(cop_strings_get(&tok->text, id)) : -1;
         int32_t type = source->types ? source->types[id] : byte >= 0 ? COP_TOKEN_BYTE : COP_TOKEN_NORMAL;
+        if (tok->pipeline && byte >= 0 && type == COP_TOKEN_NORMAL) type = COP_TOKEN_BYTE;
         if (type < 0 || type > COP_TOKEN_BYTE)
             return cop_fail(COP_ERR_FORMAT, "token %d: type %d, 0 to %d are possible", id, type, COP_TOKEN_BYTE);
         tok->type[id] = type ? (uint8_t)type : COP_TOKEN_UNUSED;  // 0 is "undefined"
@@ -139,7 +141,7 @@ static cop_status load_scores(cop_tokenizer *tok, const cop_vocab_source *source
     return COP_OK;
 }
 
-// The bytes a token stands for; never more than its text has.
+// The bytes a token stands for; never more than its text has, and one in a pipeline.
 static size_t spell_piece(const cop_tokenizer *tok, int32_t id, char *to) {
     cop_span s = cop_strings_get(&tok->text, id);
     int byte = tok->type[id] == COP_TOKEN_BYTE ? byte_of_text(s) : -1;
@@ -147,6 +149,7 @@ static size_t spell_piece(const cop_tokenizer *tok, int32_t id, char *to) {
         *to = (char)byte;
         return 1;
     }
+    if (tok->pipeline) return cop_pipeline_spell(tok, id, to);
     if (!tok->is_spm && (tok->type[id] == COP_TOKEN_NORMAL || tok->type[id] == COP_TOKEN_BYTE))
         return cop_bpe_spell(s.text, s.bytes, to);
     bool marks = tok->is_spm && (tok->type[id] == COP_TOKEN_NORMAL || tok->type[id] == COP_TOKEN_USER);
@@ -163,7 +166,7 @@ static size_t spell_piece(const cop_tokenizer *tok, int32_t id, char *to) {
 }
 
 static cop_status load_pieces(cop_tokenizer *tok) {
-    COP_TRY(strings_new(&tok->piece, (size_t)tok->n, tok->text.at[tok->n]));
+    COP_TRY(strings_new(&tok->piece, (size_t)tok->n, (size_t)tok->text.at[tok->n] + (size_t)(tok->pipeline ? tok->n : 0)));
     uint32_t at = 0;
     for (int32_t id = 0; id < tok->n; id++) {
         at += (uint32_t)spell_piece(tok, id, tok->piece.bytes + at);
@@ -194,18 +197,23 @@ static cop_status load(cop_tokenizer *tok, const cop_vocab_source *source) {
     COP_TRY(load_scores(tok, source));
     COP_TRY(load_pieces(tok));
     COP_TRY(index_texts(tok));
-    COP_TRY(cop_specials_build(tok));
-    if (!tok->is_spm) COP_TRY(cop_bpe_load(tok, source));
+    if (!tok->pipeline) COP_TRY(cop_specials_build(tok));
+    if (!tok->pipeline && !tok->is_spm) COP_TRY(cop_bpe_load(tok, source));
+    if (tok->pipeline) COP_TRY(cop_pipeline_finish(tok, source));
     mark_ends(tok);
     if (!source->chat_template.text) return COP_OK;
     tok->chat_template = cop_text_copy(source->chat_template.text, source->chat_template.bytes);
     return tok->chat_template ? COP_OK : cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate the chat template");
 }
 
-cop_status cop_tokenizer_new(cop_tokenizer **out, const cop_vocab_source *source) {
+cop_status cop_tokenizer_new_pipeline(cop_tokenizer **out, const cop_vocab_source *source, cop_pipeline *pipeline) {
     *out = NULL;
     cop_tokenizer *tok = cop_alloc(sizeof *tok);
-    if (!tok) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
+    if (!tok) {
+        cop_pipeline_free(pipeline);
+        return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
+    }
+    tok->pipeline = pipeline;
     cop_status st = load(tok, source);
     if (st) {
         cop_tokenizer_free(tok);
@@ -215,8 +223,13 @@ cop_status cop_tokenizer_new(cop_tokenizer **out, const cop_vocab_source *source
     return COP_OK;
 }
 
+cop_status cop_tokenizer_new(cop_tokenizer **out, const cop_vocab_source *source) {
+    return cop_tokenizer_new_pipeline(out, source, NULL);
+}
+
 void cop_tokenizer_free(cop_tokenizer *tok) {
     if (!tok) return;
+    cop_pipeline_free(tok->pipeline);
     cop_free(tok->text.bytes);
     cop_free(tok->text.at);
     cop_free(tok->piece.bytes);
@@ -240,10 +253,13 @@ static cop_status encode_into(const cop_tokenizer *tok, const char *text, size_t
     uint32_t matched;
     bool has_bos = parse_special && tok->bos >= 0 &&
                    cop_specials_match(&tok->specials, text, bytes, true, &matched) == tok->bos;
-    if (add_special && tok->add_bos && !has_bos) COP_TRY(cop_array_push(out, tok->bos));
-    COP_TRY(tok->is_spm ? cop_spm_encode(tok, text, bytes, parse_special, out)
-                        : cop_bpe_encode(tok, text, bytes, parse_special, out));
-    return add_special && tok->add_eos ? cop_array_push(out, tok->eos) : COP_OK;
+    for (int i = has_bos && tok->n_before && tok->before[0] == tok->bos; add_special && i < tok->n_before; i++)
+        COP_TRY(cop_array_push(out, tok->before[i]));
+    if (tok->pipeline) COP_TRY(cop_pipeline_encode(tok, text, bytes, parse_special, out));
+    else COP_TRY(tok->is_spm ? cop_spm_encode(tok, text, bytes, parse_special, out)
+                             : cop_bpe_encode(tok, text, bytes, parse_special, out));
+    for (int i = 0; add_special && i < tok->n_behind; i++) COP_TRY(cop_array_push(out, tok->behind[i]));
+    return COP_OK;
 }
 
 cop_status cop_tokenizer_encode(const cop_tokenizer *tok, const char *text, size_t bytes, bool add_special,
@@ -262,7 +278,7 @@ int32_t cop_tokenizer_bos(const cop_tokenizer *tok) { return tok->bos; }
 int32_t cop_tokenizer_eos(const cop_tokenizer *tok) { return tok->eos; }
 int32_t cop_tokenizer_unk(const cop_tokenizer *tok) { return tok->unk; }
 int32_t cop_tokenizer_pad(const cop_tokenizer *tok) { return tok->pad; }
-bool cop_tokenizer_adds_bos(const cop_tokenizer *tok) { return tok->add_bos; }
+bool cop_tokenizer_adds_bos(const cop_tokenizer *tok) { return tok->n_before && tok->before[0] == tok->bos; }
 bool cop_tokenizer_adds_space(const cop_tokenizer *tok) { return tok->add_space_prefix; }
 const char *cop_tokenizer_template(const cop_tokenizer *tok) { return tok->chat_template; }
 

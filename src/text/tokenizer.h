@@ -1,7 +1,8 @@
-// Text to tokens and back: byte-level BPE ("gpt2") and SentencePiece BPE ("llama").
+// Text to tokens and back: byte-level BPE ("gpt2") and SentencePiece BPE ("llama") of GGUF, and whatever
+// tokenizer.json describes (text/tokenizer_json.h).
 // A tokenizer is made from plain data, checked in full, and immutable afterwards: any number of
 // threads may use one.  Everything is linear or n log n in the text, whatever the text is.
-// Not here: reading files (model/vocab), chat formatting (text/chat), unigram and WordPiece.
+// Not here: reading GGUF (model/vocab), chat formatting (text/chat).
 #ifndef COP_TEXT_TOKENIZER_H
 #define COP_TEXT_TOKENIZER_H
 
@@ -38,6 +39,7 @@ typedef struct cop_vocab_source {
     const int32_t *types;     // [n_tokens] of cop_token_type, or NULL: all normal
     size_t n_merges;
     const cop_span *merges;   // [n_merges] "left right", gpt2 only
+    const uint32_t *merge_left;  // [n_merges] bytes of the left part, or NULL: it ends at the first space
     int64_t bos, eos, eot, unk, pad;  // -1: none
     bool add_bos, add_eos;
     bool add_space_prefix;    // llama only
