@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -109,4 +110,29 @@ cop_status cop_file_read(const char *path, size_t most, char **data, size_t *byt
     }
     close(fd);
     return st;
+}
+
+static bool write_all(int fd, const char *data, size_t bytes) {
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = write(fd, data + done, bytes - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        done += (size_t)n;
+    }
+    return !fsync(fd);
+}
+
+cop_status cop_file_write(const char *path, const void *data, size_t bytes) {
+    char temporary[4096];
+    int n = snprintf(temporary, sizeof temporary, "%s.%ld.partial", path, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof temporary) return cop_fail(COP_ERR_ARG, "%s: path is too long", path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) return cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));
+    bool fine = write_all(fd, data, bytes);
+    int error = errno;
+    if (close(fd) && fine) fine = false, error = errno;
+    if (fine && rename(temporary, path)) fine = false, error = errno;
+    if (fine) return COP_OK;
+    unlink(temporary);
+    return cop_fail(COP_ERR_IO, "%s: %s", path, strerror(error));
 }

@@ -1,4 +1,4 @@
-// Read-only file mapping, and a cursor over bytes that cannot run off its end.
+// Read-only file mapping, a cursor over bytes that cannot run off its end, whole files in and out.
 #ifndef COP_BASE_MAP_H
 #define COP_BASE_MAP_H
 
@@ -37,5 +37,8 @@ uint64_t cop_cursor_u64(cop_cursor *c);
 
 /* Read a whole small file into zero-terminated memory, at most `most` bytes.  Caller frees *data. */
 cop_status cop_file_read(const char *path, size_t most, char **data, size_t *bytes);
+
+/* Put `bytes` bytes into the file at `path`, all or none: they are written beside it, synced and renamed. */
+cop_status cop_file_write(const char *path, const void *data, size_t bytes);
 
 #endif

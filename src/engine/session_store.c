@@ -1,10 +1,6 @@
 // Saving and loading a session: "COPSESS1", u64 checksum of the rest (XXH3), u32 vocabulary, u32 n tokens,
 // u32 n prompt tokens, u32 zero, the tokens, then the cache in its own format (cache/store.c).
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -20,28 +16,6 @@ typedef struct header {
 
 #define UNCHECKED (sizeof(char[8]) + sizeof(uint64_t))
 
-static cop_status write_file(const char *path, const uint8_t *data, size_t bytes) {
-    char temporary[4096];
-    int n = snprintf(temporary, sizeof temporary, "%s.%ld.partial", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof temporary) return cop_fail(COP_ERR_ARG, "%s: path is too long", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) return cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));
-    bool fine = true;
-    for (size_t done = 0; fine && done < bytes;) {
-        ssize_t wrote = write(fd, data + done, bytes - done);
-        if (wrote < 0 && errno == EINTR) continue;
-        fine = wrote > 0;
-        if (fine) done += (size_t)wrote;
-    }
-    if (fine) fine = !fsync(fd);
-    int error = errno;
-    if (close(fd) && fine) fine = false, error = errno;
-    if (fine && rename(temporary, path)) fine = false, error = errno;
-    if (fine) return COP_OK;
-    unlink(temporary);
-    return cop_fail(COP_ERR_IO, "%s: %s", path, strerror(error));
-}
-
 cop_status cop_session_save(const cop_session *s, const char *path) {
     size_t token_bytes = (size_t)s->n_tokens * sizeof *s->tokens, bytes = sizeof(header) + token_bytes + cop_seq_save_bytes(s->seq);
     uint8_t *data = cop_alloc(bytes);
@@ -53,7 +27,7 @@ cop_status cop_session_save(const cop_session *s, const char *path) {
     cop_seq_save(s->seq, data + sizeof h + token_bytes);
     h.checksum = XXH3_64bits(data + UNCHECKED, bytes - UNCHECKED);
     memcpy(data, &h, sizeof h);
-    cop_status st = write_file(path, data, bytes);
+    cop_status st = cop_file_write(path, data, bytes);
     cop_free(data);
     return st;
 }

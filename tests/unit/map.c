@@ -134,6 +134,27 @@ static void a_small_file_is_read_with_a_zero_behind_it(void **state) {
     assert_int_equal(cop_file_read(folder, 7, &data, &bytes), COP_ERR_IO);
 }
 
+static void a_file_is_written_whole_or_not_at_all(void **state) {
+    (void)state;
+    char path[128], *data;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/written", folder);
+    assert_int_equal(cop_file_write(path, "first", 5), COP_OK);
+    assert_int_equal(cop_file_write(path, "again\0", 6), COP_OK);
+    assert_int_equal(cop_file_read(path, 100, &data, &bytes), COP_OK);
+    assert_int_equal(bytes, 6);
+    assert_memory_equal(data, "again\0", 6);
+    cop_free(data);
+    snprintf(path, sizeof path, "%s/no/such/folder", folder);
+    assert_int_equal(cop_file_write(path, "x", 1), COP_ERR_IO);
+    assert_non_null(strstr(cop_error_text(), path));
+    // A folder cannot be replaced by a file: what was written beside it is gone again.
+    snprintf(path, sizeof path, "%s/folder", folder);
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_int_equal(cop_file_write(path, "x", 1), COP_ERR_IO);
+    assert_int_equal(rmdir(path), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_mapped_whole),
@@ -143,6 +164,7 @@ int main(void) {
         cmocka_unit_test(numbers_are_little_endian),
         cmocka_unit_test(a_read_beyond_the_end_fails_and_stays_failed),
         cmocka_unit_test(a_small_file_is_read_with_a_zero_behind_it),
+        cmocka_unit_test(a_file_is_written_whole_or_not_at_all),
     };
     snprintf(folder, sizeof folder, "/tmp/coppice-map-XXXXXX");
     if (!mkdtemp(folder)) return 1;
