@@ -234,6 +234,26 @@ static void a_step_allocates_nothing(void **state) {
     cop_engine_close(e);
 }
 
+static void no_drafter_allocates_in_a_step(void **state) {
+    (void)state;
+    cop_engine *e = open_engine("tiny-llama-a", 1);
+    for (int i = 0; cop_drafters[i]; i++) {
+        cop_session_options o = seeded(2);
+        o.draft = cop_drafters[i]->name;
+        if (cop_drafters[i]->needs & COP_NEEDS_SECOND_MODEL) continue;
+        cop_session *s = open_session(e, &o);
+        assert_int_equal(cop_session_add_text(s, repeating, sizeof repeating - 1, 0), COP_OK);
+        assert_int_equal(cop_session_prefill(s, NULL, NULL), COP_OK);
+        bool ended;
+        cop_alloc_forbid(true);
+        for (int step = 0; step < 30; step++) assert_int_equal(cop_step(s, &ended), COP_OK);
+        cop_alloc_forbid(false);
+        if (cop_alloc_breaches()) fail_msg("drafter %s allocates", o.draft);
+        cop_session_close(s);
+    }
+    cop_engine_close(e);
+}
+
 static void check_forks(const char *model) {
     cop_engine *e = open_engine(model, 2);
     cop_session_options o = seeded(5);
@@ -362,6 +382,7 @@ int main(void) {
         cmocka_unit_test(text_does_not_depend_on_what_was_drafted),
         cmocka_unit_test(every_drafter_of_the_table_is_lossless),
         cmocka_unit_test(a_step_allocates_nothing),
+        cmocka_unit_test(no_drafter_allocates_in_a_step),
         cmocka_unit_test(forks_and_saved_sessions_go_on_alike),
         cmocka_unit_test(a_new_end_keeps_what_is_computed_of_the_beginning),
         cmocka_unit_test(every_end_is_clean),
