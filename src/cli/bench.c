@@ -27,6 +27,7 @@ static const cop_arg options[] = {
     {0, "methods", COP_ARG_TEXTS, offsetof(cop_bench_args, methods), 0, 0, "LIST",
      "spec: all, or DRAFT[@CONTROL[@VERIFY]],... as for --draft; default auto; repeatable"},
     {0, "limit", COP_ARG_INT, offsetof(cop_bench_args, limit), 0, 1 << 20, "N", "spec: prompts of each task at most; 0, the default: all"},
+    {0, "total", COP_ARG_INT, offsetof(cop_bench_args, total), 0, 1 << 20, "N", "spec: prompts in all at most, as many of each task as of the others; 0: all"},
     {0, "temp", COP_ARG_NUMBER, offsetof(cop_bench_args, temp), 0, 100, "T", "spec: temperature; default 0"},
     {'s', "seed", COP_ARG_SEED, offsetof(cop_bench_args, seed), 0, 0, "S", "spec: seed; default 0"},
     {0, "raw", COP_ARG_FLAG, offsetof(cop_bench_args, raw), 0, 0, NULL, "spec: no chat template"},
@@ -234,7 +235,7 @@ const cop_command cop_command_bench = {
     .summary = "speeds, beside what the machine can do in the same run",
     .usage = "bench limits|kernel|load [--type TYPES] [--widths LIST] [-k K] [--rows M] [-t THREADS] [--json]\n"
              "bench verify|prefill|decode -m M [-c CTX] [-n N] [-t THREADS] [--json]\n"
-             "bench spec -m M --data [NAME=]FILE ... [--methods LIST|all] [--limit N] [-n N] [--temp T] [--seed S] [--rounds R]\n"
+             "bench spec -m M --data [NAME=]FILE ... [--methods LIST|all] [--limit N] [--total N] [-n N] [--temp T] [--seed S] [--rounds R]\n"
              "    [--draft-model M] [--by-turn] [--remember] [--resume FILE] [--svg FILE] [--json]",
     .options = options,
     .run = run,

@@ -12,7 +12,7 @@ typedef struct cop_bench_args {
     bool peaks;
     cop_texts data, methods;
     const char *resume, *svg;
-    int32_t limit;
+    int32_t limit, total;
     double temp;
     uint64_t seed;
     bool raw, by_turn, remember;

@@ -191,16 +191,26 @@ cop_status cop_prompts_read(cop_prompts *p, const char *data) {
     return read_file(p, data + n + 1, given);
 }
 
-void cop_prompts_limit(cop_prompts *p, int limit) {
-    int64_t count[COP_SPEC_TASKS] = {0}, seen[COP_SPEC_TASKS] = {0};
+// How many of each task may stay: the same for all, and the rest for those that have more, in their order.
+static void allot(const cop_prompts *p, const int64_t *count, int64_t limit, int64_t total, int64_t *most) {
+    int64_t sum = 0;
+    for (int t = 0; t < p->n_tasks; t++) most[t] = 0;
+    for (int64_t level = 1, grew = 1; grew; level++) {
+        grew = 0;
+        for (int t = 0; t < p->n_tasks; t++)
+            if (count[t] >= level && (!limit || level <= limit) && (!total || sum < total)) most[t]++, sum++, grew = 1;
+    }
+}
+
+void cop_prompts_limit(cop_prompts *p, int limit, int total) {
+    int64_t count[COP_SPEC_TASKS] = {0}, seen[COP_SPEC_TASKS] = {0}, most[COP_SPEC_TASKS];
     size_t kept = 0;
-    if (limit <= 0) return;
     for (size_t i = 0; i < p->list.n; i++) count[p->list.v[i].task]++;
+    allot(p, count, limit, total, most);
     for (size_t i = 0; i < p->list.n; i++) {
         int task = p->list.v[i].task;
-        int64_t k = seen[task]++, m = count[task];
-        bool keep = m <= limit || ((k + 1) * limit + m - 1) / m > (k * limit + m - 1) / m;
-        if (keep) p->list.v[kept++] = p->list.v[i];
+        int64_t k = seen[task]++, n = most[task], m = count[task];
+        if (((k + 1) * n + m - 1) / m > (k * n + m - 1) / m) p->list.v[kept++] = p->list.v[i];
         else free_prompt(&p->list.v[i]);
     }
     p->list.n = kept;

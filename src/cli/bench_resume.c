@@ -14,7 +14,7 @@
 #define MOST_BYTES ((size_t)1 << 30)
 #define MOST_COUNT ((int64_t)1 << 48)
 
-static const cop_json_limits line_limits = {.bytes = 4 << 20, .values = 1 << 16, .depth = 8};
+static const cop_json_limits line_limits = {.bytes = 64 << 20, .values = 1 << 23, .depth = 8};
 
 static json_t *hash_json(uint64_t hash) { return json_sprintf("%016llx", (unsigned long long)hash); }
 
@@ -28,10 +28,10 @@ static json_t *head(const cop_spec *s) {
         const cop_spec_method *m = &s->methods[i];
         json_array_append_new(methods, json_pack("[s, s, s?, s?]", m->text, m->draft, m->control, m->verify));
     }
-    return json_pack("{s:i, s:s, s:s, s:i, s:s, s:I, s:s?, s:o, s:o, s:i, s:i, s:i, s:i, s:f, s:I, s:i, s:s?, s:b, s:b}", "coppice bench spec", 1,
+    return json_pack("{s:i, s:s, s:s, s:i, s:s, s:I, s:s?, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:f, s:I, s:i, s:s?, s:b, s:b}", "coppice bench spec", 1,
                      "cpu", cpu, "level", s->engine->model->kernels.level, "threads", cop_pool_threads(s->engine->pool), "model", a->model.model,
                      "model_bytes", (json_int_t)s->engine->model->memory_bytes, "draft_model", a->model.draft_model, "data",
-                     hash_json(s->prompts.hash), "methods", methods, "limit", a->limit, "prompts", (int)s->prompts.list.n, "n", a->n, "rounds",
+                     hash_json(s->prompts.hash), "methods", methods, "limit", a->limit, "total", a->total, "prompts", (int)s->prompts.list.n, "n", a->n, "rounds",
                      a->rounds, "temp", a->temp, "seed", (json_int_t)a->seed, "ctx", a->model.context, "cache", a->model.cache_type, "raw",
                      a->raw, "remember", a->remember);
 }
@@ -44,8 +44,8 @@ static json_t *turn_json(const cop_spec_turn *t) {
     int deepest = COP_DEPTHS;
     while (deepest > 0 && !st->by_depth[deepest - 1]) deepest--;
     for (int i = 0; i < deepest; i++) json_array_append_new(depths, json_integer((json_int_t)st->by_depth[i]));
-    return json_pack("{s:I, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f}", "tokens", (json_int_t)t->tokens, "seconds", t->seconds, "equal",
-                     t->equal, "steps", (json_int_t)st->steps, "rows", (json_int_t)st->rows, "drafted", (json_int_t)st->drafted, "accepted",
+    return json_pack("{s:I, s:f, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f}", "tokens", (json_int_t)t->tokens, "seconds", t->seconds,
+                     "reading_seconds", t->reading_seconds, "equal", t->equal, "steps", (json_int_t)st->steps, "rows", (json_int_t)st->rows, "drafted", (json_int_t)st->drafted, "accepted",
                      (json_int_t)st->accepted, "off_steps", (json_int_t)st->off_steps, "by_depth", depths, "draft_seconds", st->draft_seconds,
                      "verify_seconds", st->verify_seconds);
 }
@@ -61,12 +61,19 @@ static cop_status write_line(cop_spec *s, json_t *v) {
     return failed ? cop_fail(COP_ERR_IO, "%s: %s", s->bench->args->resume, strerror(errno)) : COP_OK;
 }
 
-cop_status cop_spec_keep(cop_spec *s, size_t prompt, const cop_spec_turn *results) {
+static json_t *tokens_json(const cop_token_array *tokens) {
+    json_t *v = json_array();
+    for (size_t i = 0; i < tokens->n; i++) json_array_append_new(v, json_integer(tokens->v[i]));
+    return v;
+}
+
+cop_status cop_spec_keep(cop_spec *s, size_t prompt, const cop_spec_turn *results, const cop_token_array *asked) {
     if (!s->state) return COP_OK;
-    json_t *turns = json_array();
-    int n = results ? s->n_methods * s->prompts.list.v[prompt].n_turns : 0;
-    for (int i = 0; i < n; i++) json_array_append_new(turns, turn_json(&results[i]));
-    return write_line(s, json_pack("{s:I, s:o}", "prompt", (json_int_t)prompt, "turns", turns));
+    json_t *turns = json_array(), *prompts = json_array();
+    const cop_prompt *p = &s->prompts.list.v[prompt];
+    for (int i = 0; results && i < s->n_methods * p->n_turns; i++) json_array_append_new(turns, turn_json(&results[i]));
+    for (int i = 0; results && i < p->n_turns; i++) json_array_append_new(prompts, tokens_json(&asked[i]));
+    return write_line(s, json_pack("{s:I, s:s, s:o, s:o}", "prompt", (json_int_t)prompt, "task", s->prompts.tasks[p->task], "turns", turns, "asked", prompts));
 }
 
 // ---- reading ------------------------------------------------------------------------------------
@@ -78,6 +85,7 @@ static cop_status read_turn(const json_t *o, cop_spec_turn *t) {
     if (!json_is_object(o)) return cop_fail(COP_ERR_FORMAT, "turns: need objects");
     COP_TRY(count_of(o, "tokens", &t->tokens));
     COP_TRY(cop_json_number(o, "seconds", 0, &t->seconds));
+    COP_TRY(cop_json_number(o, "reading_seconds", 0, &t->reading_seconds));
     COP_TRY(cop_json_bool(o, "equal", false, &t->equal));
     COP_TRY(count_of(o, "steps", &st->steps));
     COP_TRY(count_of(o, "rows", &st->rows));

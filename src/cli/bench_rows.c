@@ -11,11 +11,11 @@
 
 typedef struct sums {
     cop_spec_turn of;  // of all turns together
-    int64_t prompts, unequal;
+    int64_t prompts, turns, unequal;
 } sums;
 
 typedef struct spec_row {
-    double tokens_per_s, ratio, spread, tokens_per_forward, rows_per_forward, ms_per_forward, draft_share, off_share;
+    double tokens_per_s, ratio, spread, tokens_per_forward, rows_per_forward, ms_per_forward, draft_share, off_share, reading_ms;
     double by_depth[COP_DEPTHS];  // share of the forwards that accepted a token of depth i + 1
     int64_t prompts, tokens, unequal;
 } spec_row;
@@ -23,6 +23,8 @@ typedef struct spec_row {
 static void add_turn(sums *to, const cop_spec_turn *t) {
     to->of.tokens += t->tokens;
     to->of.seconds += t->seconds;
+    to->of.reading_seconds += t->reading_seconds;
+    to->turns++;
     to->of.stats.steps += t->stats.steps;
     to->of.stats.rows += t->stats.rows;
     to->of.stats.off_steps += t->stats.off_steps;
@@ -87,6 +89,7 @@ static spec_row row_of(const cop_spec *s, task t, int method) {
     r.ms_per_forward = per(st->verify_seconds * 1e3, steps);
     r.draft_share = per(st->draft_seconds, all.of.seconds);
     r.off_share = per((double)st->off_steps, steps);
+    r.reading_ms = per(all.of.reading_seconds * 1e3, (double)all.turns);
     for (int i = 0; i < COP_DEPTHS; i++) r.by_depth[i] = per((double)st->by_depth[i], steps);
     return r;
 }
@@ -102,6 +105,7 @@ static void add_to_mean(spec_row *mean, const spec_row *r, int n_tasks) {
     mean->ms_per_forward += r->ms_per_forward / n;
     mean->draft_share += r->draft_share / n;
     mean->off_share += r->off_share / n;
+    mean->reading_ms += r->reading_ms / n;
     for (int i = 0; i < COP_DEPTHS; i++) mean->by_depth[i] += r->by_depth[i] / n;
     mean->prompts += r->prompts;
     mean->tokens += r->tokens;
@@ -114,10 +118,10 @@ static json_t *row_json(const char *name, const cop_spec_method *m, const spec_r
     while (deepest > 0 && r->by_depth[deepest - 1] <= 0) deepest--;
     for (int i = 0; i < deepest; i++) json_array_append_new(depths, json_real(r->by_depth[i]));
     json_t *spread = isnan(r->spread) ? json_null() : json_real(r->spread);
-    return json_pack("{s:s, s:s, s:f, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:b, s:b, s:I, s:I, s:I}", "task", name, "method", m->text,
+    return json_pack("{s:s, s:s, s:f, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:b, s:b, s:I, s:I, s:I}", "task", name, "method", m->text,
                      "tokens_per_s", r->tokens_per_s, "ratio", r->ratio, "spread", spread, "tokens_per_forward", r->tokens_per_forward,
                      "rows_per_forward", r->rows_per_forward, "ms_per_forward", r->ms_per_forward, "draft_share", r->draft_share, "off_share",
-                     r->off_share, "by_depth", depths, "lossless", m->exact, "equal", r->unequal == 0, "unequal", (json_int_t)r->unequal,
+                     r->off_share, "reading_ms", r->reading_ms, "by_depth", depths, "lossless", m->exact, "equal", r->unequal == 0, "unequal", (json_int_t)r->unequal,
                      "prompts", (json_int_t)r->prompts, "tokens", (json_int_t)r->tokens);
 }
 
@@ -175,9 +179,9 @@ static void print_row(const json_t *row, const char *task_name, int task_width, 
     size_t i;
     const json_t *depths = json_object_get(row, "by_depth");
     if (json_is_real(json_object_get(row, "spread"))) snprintf(spread, sizeof spread, "%.2f", number(row, "spread"));
-    printf("%-*s  %-*s %9.2f %6.2f %6s %8.2f %9.2f %8.1f %6.1f %7.0f  %-8s ", task_width, task_name, method_width, text(row, "method"),
+    printf("%-*s  %-*s %9.2f %6.2f %6s %8.2f %9.2f %8.1f %6.1f %6.0f %8.1f  %-8s ", task_width, task_name, method_width, text(row, "method"),
            number(row, "tokens_per_s"), number(row, "ratio"), spread, number(row, "tokens_per_forward"), number(row, "rows_per_forward"),
-           number(row, "ms_per_forward"), 100 * number(row, "draft_share"), 100 * number(row, "off_share"),
+           number(row, "ms_per_forward"), 100 * number(row, "draft_share"), 100 * number(row, "off_share"), number(row, "reading_ms"),
            text_column(row, other));
     for (i = 0; i < json_array_size(depths) && i < 8; i++) printf("%s%.0f", i ? " " : "", 100 * json_number_value(json_array_get(depths, i)));
     printf("\n");
@@ -191,8 +195,8 @@ void cop_spec_table(const cop_bench *b, const json_t *rows) {
         if (n > task_width) task_width = n;
         if (m > method_width) method_width = m;
     }
-    printf("%-*s  %-*s %9s %6s %6s %8s %9s %8s %6s %7s  %-8s %s\n", task_width, "task", method_width, "method", "tokens/s", "ratio", "+-",
-           "tok/fwd", "rows/fwd", "ms/fwd", "draft%", "off%", "text", "accepted at depth 1, 2, ... (% of forwards)");
+    printf("%-*s  %-*s %9s %6s %6s %8s %9s %8s %6s %6s %8s  %-8s %s\n", task_width, "task", method_width, "method", "tokens/s", "ratio", "+-",
+           "tok/fwd", "rows/fwd", "ms/fwd", "draft%", "off%", "read ms", "text", "accepted at depth 1, 2, ... (% of forwards)");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         print_row(row, strcmp(last, text(row, "task")) ? text(row, "task") : "", task_width, method_width);

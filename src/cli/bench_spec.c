@@ -187,14 +187,35 @@ static cop_step_stats counts_since(const cop_step_stats *now, const cop_step_sta
     return d;
 }
 
+// Seconds of drafting in a turn's first step; below 0: it has not been.
+static void on_step(void *user, const cop_session *session, const cop_tree *proposed, const cop_fate *fates) {
+    double *first = user;
+    (void)proposed;
+    (void)fates;
+    if (*first >= 0) return;
+    *first = 0;
+    for (int i = 0; i < session->n_drafters; i++) *first += session->report.draft_seconds[i];
+}
+
+// What the first step's drafting took beyond that of the others was reading the prompt.
+static void take_reading_out(cop_spec_turn *t, double first) {
+    double others = (double)(t->stats.steps - t->stats.off_steps - 1), usual = others > 0 ? (t->stats.draft_seconds - first) / others : 0;
+    t->reading_seconds = first > usual ? first - usual : 0;
+    t->seconds -= t->reading_seconds;
+    t->stats.draft_seconds -= t->reading_seconds;
+}
+
 static cop_status answer(dialogue *d, cop_session *session, int turn, cop_spec_turn *out) {
     cop_result r;
     cop_step_stats had = session->stats;
+    double first = -1;
     d->text.n = 0;
+    COP_TRY(cop_session_watch(session, (cop_watch){on_step, &first}));
     COP_TRY(cop_session_generate(session, n_tokens_of(d->s->bench), on_text, d, &r));
     if (d->status) return d->status;
     if (r.finish == COP_FINISH_CANCELLED) return cop_fail(COP_ERR_CANCELLED, "interrupted");
-    *out = (cop_spec_turn){counts_since(&session->stats, &had), r.tokens, r.decode_seconds, true};
+    *out = (cop_spec_turn){.stats = counts_since(&session->stats, &had), .tokens = r.tokens, .seconds = r.decode_seconds, .equal = true};
+    take_reading_out(out, first);
     d->answers[turn] = cop_text_copy(d->text.v ? d->text.v : "", d->text.n);
     return d->answers[turn] ? COP_OK : cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
 }
@@ -203,6 +224,7 @@ static cop_status answer(dialogue *d, cop_session *session, int turn, cop_spec_t
 typedef struct texts {
     int32_t *v[COP_SPEC_METHODS][COP_SPEC_TURNS];
     size_t n[COP_SPEC_METHODS][COP_SPEC_TURNS];
+    cop_token_array asked[COP_SPEC_TURNS];  // of plain
 } texts;
 
 static cop_status keep_text(texts *t, const cop_session *session, int method, int turn) {
@@ -211,12 +233,19 @@ static cop_status keep_text(texts *t, const cop_session *session, int method, in
     if (!t->v[method][turn]) return cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
     memcpy(t->v[method][turn], session->tokens + session->n_prompt, n * sizeof *session->tokens);
     t->n[method][turn] = n;
+    if (method) return COP_OK;
+    cop_token_array *asked = &t->asked[turn];
+    asked->most = SIZE_MAX / 8;
+    COP_TRY(cop_array_reserve(asked, (size_t)session->n_prompt));
+    memcpy(asked->v, session->tokens, (size_t)session->n_prompt * sizeof *asked->v);
+    asked->n = (size_t)session->n_prompt;
     return COP_OK;
 }
 
 static void free_texts(texts *t) {
     for (int m = 0; m < COP_SPEC_METHODS; m++)
         for (int i = 0; i < COP_SPEC_TURNS; i++) cop_free(t->v[m][i]);
+    for (int i = 0; i < COP_SPEC_TURNS; i++) cop_array_fini(&t->asked[i]);
     memset(t, 0, sizeof *t);
 }
 
@@ -282,16 +311,18 @@ static cop_status measure_round(const cop_spec *s, size_t index, int round, prog
 }
 
 // COP_ERR_LIMIT: the prompt is longer than the context.
-static cop_status measure_prompt(const cop_spec *s, size_t index, progress *p, cop_spec_turn *results) {
-    texts *t = cop_alloc(sizeof *t);
-    if (!t) return cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
-    cop_status st = COP_OK;
+static cop_status measure_prompt(cop_spec *s, size_t index, progress *p, texts *t) {
+    cop_spec_turn *results = cop_spec_results_new(s, index);
+    cop_status st = results ? COP_OK : cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
     for (int round = 0; !st && round < n_rounds_of(s->bench); round++) {
-        st = measure_round(s, index, round, p, t, results);
         free_texts(t);
+        st = measure_round(s, index, round, p, t, results);
     }
-    cop_free(t);
-    return st;
+    if (st) cop_free(results);
+    else s->results[index] = results;
+    if (st && st != COP_ERR_LIMIT) return st;
+    s->n_skipped += st == COP_ERR_LIMIT;
+    return cop_spec_keep(s, index, s->results[index], t->asked);
 }
 
 // ---- all prompts --------------------------------------------------------------------------------
@@ -303,20 +334,18 @@ cop_spec_turn *cop_spec_results_new(const cop_spec *s, size_t prompt) {
 static cop_status measure_all(cop_spec *s, const bool *done) {
     progress p = {.start = cop_clock()};
     int64_t each = (int64_t)s->n_methods * n_rounds_of(s->bench);
+    texts *t = cop_alloc(sizeof *t);
+    cop_status st = t ? COP_OK : cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
     for (size_t i = 0; i < s->prompts.list.n; i++) p.to_do += done[i] ? 0 : each;
-    for (size_t i = 0; i < s->prompts.list.n; i++) {
+    for (size_t i = 0; !st && i < s->prompts.list.n; i++) {
         if (done[i]) continue;
         int64_t had = p.done;
-        cop_spec_turn *results = cop_spec_results_new(s, i);
-        cop_status st = results ? measure_prompt(s, i, &p, results) : cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
-        if (st) cop_free(results);
-        else s->results[i] = results;
-        if (st && st != COP_ERR_LIMIT) return st;
-        s->n_skipped += st == COP_ERR_LIMIT;
+        st = measure_prompt(s, i, &p, t);
         p.done = had + each;
-        COP_TRY(cop_spec_keep(s, i, s->results[i]));
+        free_texts(t);
     }
-    return COP_OK;
+    cop_free(t);
+    return st;
 }
 
 // Which prompts need nothing more: those in the state file.
@@ -367,7 +396,7 @@ static cop_status run(cop_spec *s) {
     const cop_bench_args *a = s->bench->args;
     if (a->svg) COP_TRY(check_writable(a->svg));
     for (int i = 0; i < a->data.n; i++) COP_TRY(cop_prompts_read(&s->prompts, a->data.v[i]));
-    cop_prompts_limit(&s->prompts, a->limit);
+    cop_prompts_limit(&s->prompts, a->limit, a->total);
     COP_TRY(choose_methods(s));
     COP_TRY(measure_rest(s));
     if ((size_t)s->n_skipped == s->prompts.list.n) return cop_fail(COP_ERR_LIMIT, "every prompt is longer than the context allows (--ctx)");

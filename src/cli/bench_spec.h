@@ -32,8 +32,9 @@ typedef struct cop_prompts {
  * MT-Bench's `turns`, GSM8K's `question`, HumanEval's `prompt` with `entry_point`, or a `prompt`; any other
  * file is text, a prompt a paragraph. NAME: the task of all of them. */
 cop_status cop_prompts_read(cop_prompts *p, const char *data);
-/* Keep at most `limit` of each task, evenly spread over the file; 0: all. */
-void cop_prompts_limit(cop_prompts *p, int limit);
+/* Keep at most `limit` of each task and `total` in all, of each task as many as of the others while it has them,
+ * evenly spread over its file; 0: no limit. */
+void cop_prompts_limit(cop_prompts *p, int limit, int total);
 void cop_prompts_fini(cop_prompts *p);
 
 // ---- methods and measurements ----
@@ -46,11 +47,12 @@ typedef struct cop_spec_method {
     bool exact;                   // its text must be plain's
 } cop_spec_method;
 
-/* One turn of one prompt with one method; of several rounds the fastest. Prefill is not in it. */
+/* One turn of one prompt with one method; of several rounds the fastest. Prefill is in none of its times, nor is
+ * what a drafter needed in the first step beyond what it needs in others: reading the prompt. */
 typedef struct cop_spec_turn {
     cop_step_stats stats;
     int64_t tokens;
-    double seconds;
+    double seconds, reading_seconds;
     bool equal;  // the text was plain's in every round
 } cop_spec_turn;
 
@@ -75,8 +77,8 @@ cop_spec_turn *cop_spec_results_new(const cop_spec *s, size_t prompt);
  * is dropped;
  * a file of another model, data or options is refused. */
 cop_status cop_spec_resume(cop_spec *s, const char *path, bool *done);
-/* Append prompt i; results NULL: it was skipped. */
-cop_status cop_spec_keep(cop_spec *s, size_t prompt, const cop_spec_turn *results);
+/* Append prompt i, with the tokens that plain decoding began from in each turn; results NULL: it was skipped. */
+cop_status cop_spec_keep(cop_spec *s, size_t prompt, const cop_spec_turn *results, const cop_token_array *asked);
 
 // ---- rows (bench_rows.c) and plot (bench_plot.c) ----
 

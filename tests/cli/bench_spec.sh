@@ -23,6 +23,10 @@ rows <"$TMP/all.json"
 grep -o '^ *"[a-z_]*":' "$TMP/all.json" | sort -u | tr -d ' \n'; echo
 spec --data talk="$d/question.jsonl" --limit 2 --by-turn --temp 0.9 --seed 5 --methods copy --rounds 2 --json | rows
 
+# So many in all, evenly over the tasks; the tokens that plain decoding began from are kept.
+spec --data "$d/question.jsonl" --data "$d/words.txt" --total 4 -n 2 --methods copy --resume "$TMP/asked" --json | rows
+sed -n 2p "$TMP/asked" | grep -o '"asked":.*'
+
 # All of the table: whatever it holds, each text is plain's.
 spec --data "$d/words.txt" --methods all --json >"$TMP/all.json" || echo "exit $?"
 grep -c '"equal": false' "$TMP/all.json"
