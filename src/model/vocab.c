@@ -2,7 +2,11 @@
 
 #include <string.h>
 
+#include "text/tokenizer_json.h"
+
 #define KEY "tokenizer.ggml."
+#define JSON_KEY "tokenizer.huggingface.json"
+#define CONFIG_KEY "tokenizer.huggingface.config"
 #define NAME_BYTES 64
 
 // What the arrays of a source point to while the tokenizer is made.
@@ -13,6 +17,7 @@ typedef struct loader {
     float *scores;
     int32_t *types;
     char model[NAME_BYTES], pre[NAME_BYTES];
+    char *charsmap;
 } loader;
 
 static cop_status read_name(const cop_gguf *file, const char *key, const char *fallback, char name[NAME_BYTES]) {
@@ -80,10 +85,52 @@ static cop_status read_types(loader *l) {
     return COP_OK;
 }
 
+// Written as signed or unsigned bytes.
+static cop_status read_charsmap(loader *l) {
+    cop_gguf_array a;
+    COP_TRY(cop_gguf_get_array_or_empty(l->file, KEY "precompiled_charsmap", COP_GGUF_INTS, &a));
+    if (!a.n) return COP_OK;
+    l->charsmap = cop_alloc(a.n);
+    if (!l->charsmap) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate the table of characters");
+    for (size_t i = 0; i < a.n; i++) l->charsmap[i] = (char)(uint8_t)(cop_gguf_int(&a, i) & 0xFF);
+    l->source.charsmap = (cop_span){l->charsmap, a.n};
+    return COP_OK;
+}
+
+// A bert text stands between the tokens that its files call cls and seperator.
+static cop_status read_bert_specials(loader *l) {
+    cop_vocab_source *s = &l->source;
+    COP_TRY(cop_gguf_get_i64_or(l->file, KEY "cls_token_id", -1, &s->bos));
+    if (s->bos < 0) COP_TRY(cop_gguf_get_i64_or(l->file, KEY "bos_token_id", -1, &s->bos));
+    COP_TRY(cop_gguf_get_i64_or(l->file, KEY "seperator_token_id", -1, &s->eos));
+    if (s->eos < 0) COP_TRY(cop_gguf_get_i64_or(l->file, KEY "eos_token_id", -1, &s->eos));
+    COP_TRY(cop_gguf_get_i64_or(l->file, KEY "unknown_token_id", -1, &s->unk));
+    COP_TRY(cop_gguf_get_i64_or(l->file, KEY "padding_token_id", -1, &s->pad));
+    COP_TRY(cop_gguf_get_bool_or(l->file, KEY "add_bos_token", true, &s->add_bos));
+    s->eot = -1;
+    return cop_gguf_get_bool_or(l->file, KEY "add_eos_token", true, &s->add_eos);
+}
+
+static cop_status read_t5_specials(loader *l) {
+    cop_vocab_source *s = &l->source;
+    COP_TRY(cop_gguf_get_i64_or(l->file, KEY "bos_token_id", -1, &s->bos));
+    COP_TRY(cop_gguf_get_i64_or(l->file, KEY "eos_token_id", s->n_tokens > 1 ? 1 : -1, &s->eos));
+    COP_TRY(cop_gguf_get_i64_or(l->file, KEY "unknown_token_id", s->n_tokens > 2 ? 2 : -1, &s->unk));
+    COP_TRY(cop_gguf_get_i64_or(l->file, KEY "padding_token_id", 0, &s->pad));
+    COP_TRY(cop_gguf_get_bool_or(l->file, KEY "add_bos_token", false, &s->add_bos));
+    COP_TRY(cop_gguf_get_bool_or(l->file, KEY "add_eos_token", true, &s->add_eos));
+    COP_TRY(cop_gguf_get_bool_or(l->file, KEY "add_space_prefix", true, &s->add_space_prefix));
+    COP_TRY(cop_gguf_get_bool_or(l->file, KEY "remove_extra_whitespaces", true, &s->squeeze_spaces));
+    s->eot = -1;
+    return read_charsmap(l);
+}
+
 // Missing means none, except for what files of the llama kind leave out because it goes without saying.
 static cop_status read_specials(loader *l) {
     cop_vocab_source *s = &l->source;
     bool spm = !strcmp(l->model, "llama");
+    if (!strcmp(l->model, "bert")) return read_bert_specials(l);
+    if (!strcmp(l->model, "t5")) return read_t5_specials(l);
     COP_TRY(cop_gguf_get_i64_or(l->file, KEY "bos_token_id", spm && s->n_tokens > 1 ? 1 : -1, &s->bos));
     COP_TRY(cop_gguf_get_i64_or(l->file, KEY "eos_token_id", spm && s->n_tokens > 2 ? 2 : -1, &s->eos));
     COP_TRY(cop_gguf_get_i64_or(l->file, KEY "eot_token_id", -1, &s->eot));
@@ -108,15 +155,28 @@ static cop_status read_all(loader *l) {
                              &l->source.chat_template.bytes);
 }
 
+// A vocabulary that the other keys cannot say: the file that it was made from, whole.
+static cop_status open_json(cop_tokenizer **out, const cop_gguf *file) {
+    cop_tokenizer_files files = {0};
+    COP_TRY(cop_gguf_get_text(file, JSON_KEY, &files.tokenizer.text, &files.tokenizer.bytes));
+    if (cop_gguf_has(file, CONFIG_KEY))
+        COP_TRY(cop_gguf_get_text(file, CONFIG_KEY, &files.config.text, &files.config.bytes));
+    if (cop_gguf_has(file, "tokenizer.chat_template"))
+        COP_TRY(cop_gguf_get_text(file, "tokenizer.chat_template", &files.chat_template.text, &files.chat_template.bytes));
+    return cop_tokenizer_from_json(out, &files);
+}
+
 cop_status cop_vocab_open(cop_tokenizer **out, const cop_gguf *file) {
     *out = NULL;
     loader l = {.file = file};
-    cop_status st = read_all(&l);
-    if (!st) st = cop_tokenizer_new(out, &l.source);
+    bool json = !cop_gguf_has(file, KEY "model") && cop_gguf_has(file, JSON_KEY);
+    cop_status st = json ? open_json(out, file) : read_all(&l);
+    if (!st && !json) st = cop_tokenizer_new(out, &l.source);
     if (st) cop_fail_note("%s", cop_gguf_name(file));
     cop_free(l.tokens);
     cop_free(l.merges);
     cop_free(l.scores);
     cop_free(l.types);
+    cop_free(l.charsmap);
     return st;
 }

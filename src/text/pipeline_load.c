@@ -12,7 +12,7 @@ static void find_fallback(cop_tokenizer *tok) {
     for (int b = 0; b < 256; b++) {
         snprintf(name, sizeof name, "<0x%02X>", b);
         int32_t id = cop_tokenizer_find(tok, name, 6);
-        p->fallback[b] = id >= 0 && p->in_model[id] ? id : -1;
+        p->fallback[b] = id >= 0 && (p->in_model[id] || tok->type[id] == COP_TOKEN_BYTE) ? id : -1;
     }
 }
 

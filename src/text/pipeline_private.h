@@ -118,6 +118,7 @@ typedef struct cop_pipeline {
     size_t most_word;       // WORDPIECE: characters
     double *score;          // UNIGRAM
     double unk_score;
+    bool narrow;            // UNIGRAM: sums are rounded to 32 bits
     cop_trie trie;          // UNIGRAM
 
     cop_specials normal;    // looked for after rewriting
@@ -141,6 +142,10 @@ void cop_pipeline_free(cop_pipeline *p);  // accepts NULL
 /* A tokenizer around *p, which it takes in either case; NULL: without one.  What the pipeline needs beyond
  * *source stands in its fields `source_...`, borrowed until the call returns. */
 cop_status cop_tokenizer_new_pipeline(cop_tokenizer **out, const cop_vocab_source *source, cop_pipeline *p);
+/* The kinds of GGUF that are pipelines: "t5" and "bert". */
+bool cop_pipeline_is_kind(const char *model);
+cop_status cop_tokenizer_new_kind(cop_tokenizer **out, const cop_vocab_source *source);
+
 /* Called by it when texts, types and index are there: tables of the model, tokens that are looked for. */
 cop_status cop_pipeline_finish(cop_tokenizer *tok, const cop_vocab_source *source);
 

@@ -57,7 +57,7 @@ static cop_status check_source(cop_tokenizer *tok, const cop_vocab_source *sourc
     tok->n = (int32_t)n;
     tok->is_spm = !tok->pipeline && !strcmp(source->model, "llama");
     if (!tok->pipeline && !tok->is_spm && strcmp(source->model, "gpt2") != 0)
-        return cop_fail(COP_ERR_UNSUPPORTED, "tokenizer.ggml.model: \"%.40s\" is not known; known are gpt2 and llama",
+        return cop_fail(COP_ERR_UNSUPPORTED, "tokenizer.ggml.model: \"%.40s\" is not known; known are gpt2, llama, t5 and bert",
                         source->model);
     if (tok->is_spm && !source->scores) return cop_fail(COP_ERR_FORMAT, "vocabulary: kind llama needs scores");
     COP_TRY(check_id("bos", source->bos, n, &tok->bos));
@@ -224,7 +224,8 @@ cop_status cop_tokenizer_new_pipeline(cop_tokenizer **out, const cop_vocab_sourc
 }
 
 cop_status cop_tokenizer_new(cop_tokenizer **out, const cop_vocab_source *source) {
-    return cop_tokenizer_new_pipeline(out, source, NULL);
+    return cop_pipeline_is_kind(source->model) ? cop_tokenizer_new_kind(out, source)
+                                               : cop_tokenizer_new_pipeline(out, source, NULL);
 }
 
 void cop_tokenizer_free(cop_tokenizer *tok) {

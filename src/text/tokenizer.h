@@ -31,18 +31,20 @@ typedef enum cop_token_type {  // as GGUF numbers them
 
 // What a vocabulary file says, unchecked.  Borrowed during cop_tokenizer_new only.
 typedef struct cop_vocab_source {
-    const char *model;        // "gpt2" or "llama"
+    const char *model;        // "gpt2", "llama", "t5" (Unigram) or "bert" (WordPiece)
     const char *pre;          // name of the split pattern, gpt2 only; NULL means "default"
     size_t n_tokens;
     const cop_span *tokens;   // [n_tokens]
-    const float *scores;      // [n_tokens], llama only, or NULL
+    const float *scores;      // [n_tokens], llama and t5, or NULL
     const int32_t *types;     // [n_tokens] of cop_token_type, or NULL: all normal
     size_t n_merges;
     const cop_span *merges;   // [n_merges] "left right", gpt2 only
     const uint32_t *merge_left;  // [n_merges] bytes of the left part, or NULL: it ends at the first space
     int64_t bos, eos, eot, unk, pad;  // -1: none
     bool add_bos, add_eos;
-    bool add_space_prefix;    // llama only
+    bool add_space_prefix;    // llama and t5
+    bool squeeze_spaces;      // t5 only: spaces at the ends go, runs of them become one
+    cop_span charsmap;        // t5 only: SentencePiece's table of rewritten characters; .bytes 0 when there is none
     cop_span chat_template;   // .text NULL when the file has none
 } cop_vocab_source;
 

@@ -1,7 +1,8 @@
 // Unigram: of all ways to write a piece as tokens, the one with the highest sum of scores; the first found
 // wins a tie.  A character that no token writes costs the lowest score less 10, and neighbours of that
 // kind count as one, which falls apart into bytes where the vocabulary has them.
-// Source: Kudo 2018, and the behaviour of the tokenizers library, in 64-bit floats like it.
+// Source: Kudo 2018, and the behaviour of the tokenizers library, in 64-bit floats like it; or of
+// SentencePiece, in 32-bit floats, which decide some ties.
 // Cost: O(n * longest token) steps, 16 bytes of memory a byte of text.
 #include <math.h>
 #include <string.h>
@@ -27,7 +28,8 @@ static cop_status make_room(cop_piece_work *w, size_t bytes) {
     return COP_OK;
 }
 
-static void offer(cop_piece_work *w, size_t from, size_t to, int32_t id, double score) {
+static void offer(const cop_pipeline *p, cop_piece_work *w, size_t from, size_t to, int32_t id, double more) {
+    double score = p->narrow ? (float)w->best.v[from] + (float)more : w->best.v[from] + more;
     if (w->from.v[to] >= 0 && !(score > w->best.v[to])) return;
     w->from.v[to] = (int32_t)from;
     w->id.v[to] = id;
@@ -42,10 +44,10 @@ static void extend(const cop_tokenizer *tok, cop_piece_work *w, const char *text
     for (size_t i = at; i < bytes && (node = cop_trie_step(&p->trie, node, (uint8_t)text[i])); i++) {
         int32_t id = p->trie.nodes[node].id;
         if (id < 0) continue;
-        offer(w, at, i + 1, id == tok->unk ? -1 : id, w->best.v[at] + p->score[id]);
+        offer(p, w, at, i + 1, id == tok->unk ? -1 : id, p->score[id]);
         single = single || i + 1 - at == length;
     }
-    if (!single) offer(w, at, at + length, -1, w->best.v[at] + p->unk_score);
+    if (!single) offer(p, w, at, at + length, -1, p->unk_score);
 }
 
 static cop_status put_unknown(const cop_tokenizer *tok, const char *text, size_t bytes, cop_token_array *out) {

@@ -85,6 +85,7 @@ static void recorded_vocabulary(const char *name) {
 static void gpt_2_gives_the_recorded_ids(void **state) { (void)state; recorded_vocabulary("gpt-2"); }
 static void starcoder_gives_the_recorded_ids(void **state) { (void)state; recorded_vocabulary("starcoder"); }
 static void deepseek_coder_gives_the_recorded_ids(void **state) { (void)state; recorded_vocabulary("deepseek-coder"); }
+static void bert_bge_gives_the_recorded_ids(void **state) { (void)state; recorded_vocabulary("bert-bge"); }
 static void llama_spm_gives_the_recorded_ids(void **state) { (void)state; recorded_vocabulary("llama-spm"); }
 
 // ---- the named models ----
@@ -242,6 +243,7 @@ int main(void) {
         cmocka_unit_test(starcoder_gives_the_recorded_ids),
         cmocka_unit_test(deepseek_coder_gives_the_recorded_ids),
         cmocka_unit_test(llama_spm_gives_the_recorded_ids),
+        cmocka_unit_test(bert_bge_gives_the_recorded_ids),
         cmocka_unit_test(smollm2_gives_the_references_ids),
         cmocka_unit_test(qwen_coder_half_gives_the_references_ids),
         cmocka_unit_test(qwen_coder_gives_the_ids_of_the_smaller_one),
