@@ -41,7 +41,8 @@ static cop_status add_method(cop_spec *s, const char *text, size_t bytes) {
     return COP_OK;
 }
 
-static cop_status open_session(cop_session **out, const cop_spec *s, const cop_spec_method *m) {
+// base: a session that has read the prompt already, or NULL.
+static cop_status open_session(cop_session **out, const cop_spec *s, const cop_spec_method *m, const cop_session *base) {
     const cop_bench_args *a = s->bench->args;
     cop_session_options o = cop_session_defaults();
     o.context = a->model.context;
@@ -53,13 +54,13 @@ static cop_status open_session(cop_session **out, const cop_spec *s, const cop_s
     o.control = m->control;
     o.verify = m->verify;
     o.remember = a->remember;
-    return cop_session_open(out, s->engine, &o);
+    return base ? cop_session_open_beside(out, base, &o) : cop_session_open(out, s->engine, &o);
 }
 
 // Opened once before anything is measured: a name or an option that is wrong is said at once.
 static cop_status try_method(cop_spec *s, cop_spec_method *m) {
     cop_session *session;
-    COP_TRY(open_session(&session, s, m));
+    COP_TRY(open_session(&session, s, m, NULL));
     m->exact = session->verifier->lossless && (s->bench->args->temp <= 0 || session->verifier == cop_verifiers[0]);
     cop_session_close(session);
     return COP_OK;
@@ -249,19 +250,29 @@ static void free_texts(texts *t) {
     memset(t, 0, sizeof *t);
 }
 
-// The whole conversation with one method. In a session of its own.
-static cop_status converse(const cop_spec *s, const cop_prompt *prompt, int method, texts *t, cop_spec_turn *out) {
+// The whole conversation with one method, in a session of its own, which begins where `base` is.
+static cop_status converse(const cop_spec *s, const cop_prompt *prompt, int method, const cop_session *base, texts *t, cop_spec_turn *out) {
     cop_session *session;
     dialogue d = {.s = s, .prompt = prompt, .text.most = SIZE_MAX / 8};
-    COP_TRY(open_session(&session, s, &s->methods[method]));
+    COP_TRY(open_session(&session, s, &s->methods[method], base));
     cop_status st = COP_OK;
     for (int turn = 0; !st && turn < prompt->n_turns; turn++) {
-        st = say(&d, session, turn);
+        if (turn) st = say(&d, session, turn);
         if (!st) st = answer(&d, session, turn, &out[turn]);
         if (!st) st = keep_text(t, session, method, turn);
     }
     cop_session_close(session);
     for (int i = 0; i < COP_SPEC_TURNS; i++) cop_free(d.answers[i]);
+    cop_array_fini(&d.text);
+    return st;
+}
+
+// A session that has read the prompt's first turn: read once, shared by all methods.
+static cop_status read_prompt(cop_session **base, const cop_spec *s, const cop_prompt *prompt) {
+    dialogue d = {.s = s, .prompt = prompt, .text.most = SIZE_MAX / 8};
+    COP_TRY(open_session(base, s, &s->methods[0], NULL));
+    cop_status st = say(&d, *base, 0);
+    if (!st) st = cop_session_prefill(*base, NULL, NULL);
     cop_array_fini(&d.text);
     return st;
 }
@@ -293,13 +304,13 @@ static void show_progress(const cop_spec *s, progress *p, const cop_prompt *prom
 }
 
 // All methods, in an order that begins elsewhere each time.
-static cop_status measure_round(const cop_spec *s, size_t index, int round, progress *p, texts *t, cop_spec_turn *results) {
+static cop_status measure_round(const cop_spec *s, size_t index, int round, const cop_session *base, progress *p, texts *t, cop_spec_turn *results) {
     const cop_prompt *prompt = &s->prompts.list.v[index];
     cop_spec_turn now[COP_SPEC_METHODS][COP_SPEC_TURNS] = {0};
     for (int i = 0; i < s->n_methods; i++) {
         int m = (int)((index + (size_t)round + (size_t)i) % (size_t)s->n_methods);
         show_progress(s, p, prompt, m);
-        COP_TRY(converse(s, prompt, m, t, now[m]));
+        COP_TRY(converse(s, prompt, m, base, t, now[m]));
         if (cop_cli_interrupted()) return cop_fail(COP_ERR_CANCELLED, "interrupted");
     }
     for (int m = 0; m < s->n_methods; m++)
@@ -313,11 +324,13 @@ static cop_status measure_round(const cop_spec *s, size_t index, int round, prog
 // COP_ERR_LIMIT: the prompt is longer than the context.
 static cop_status measure_prompt(cop_spec *s, size_t index, progress *p, texts *t) {
     cop_spec_turn *results = cop_spec_results_new(s, index);
-    cop_status st = results ? COP_OK : cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
+    cop_session *base = NULL;
+    cop_status st = results ? read_prompt(&base, s, &s->prompts.list.v[index]) : cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
     for (int round = 0; !st && round < n_rounds_of(s->bench); round++) {
         free_texts(t);
-        st = measure_round(s, index, round, p, t, results);
+        st = measure_round(s, index, round, base, p, t, results);
     }
+    cop_session_close(base);
     if (st) cop_free(results);
     else s->results[index] = results;
     if (st && st != COP_ERR_LIMIT) return st;

@@ -197,6 +197,26 @@ const int32_t *cop_session_tokens(const cop_session *s, size_t *n_tokens) {
     return s->tokens;
 }
 
+// The sequence of `from`, with the memory of what is computed of it.
+static cop_status take_sequence(cop_session *s, const cop_session *from) {
+    COP_TRY(cop_seq_share(s->seq, from->seq, cop_seq_length(from->seq)));
+    memcpy(s->tokens, from->tokens, (size_t)from->n_tokens * sizeof *s->tokens);
+    s->n_tokens = from->n_tokens;
+    s->n_prompt = from->n_prompt;
+    return COP_OK;
+}
+
+cop_status cop_session_open_beside(cop_session **out, const cop_session *from, const cop_session_options *options) {
+    cop_session_options o = *options;
+    o.context = from->context;
+    COP_TRY(new_session(out, from->engine, &o, from));
+    cop_status st = take_sequence(*out, from);
+    if (!st) return COP_OK;
+    cop_session_close(*out);
+    *out = NULL;
+    return st;
+}
+
 cop_status cop_session_fork(cop_session **out, const cop_session *from) {
     *out = NULL;
     cop_session_options o = from->options;
@@ -210,14 +230,11 @@ cop_status cop_session_fork(cop_session **out, const cop_session *from) {
     cop_sampler_free(s->sampler);
     s->sampler = NULL;
     cop_status st = cop_sampler_new(&s->sampler, sampling, from->engine->model->desc.V);
-    if (!st) st = cop_seq_share(s->seq, from->seq, cop_seq_length(from->seq));
+    if (!st) st = take_sequence(s, from);
     if (st) {
         cop_session_close(s);
         return st;
     }
-    memcpy(s->tokens, from->tokens, (size_t)from->n_tokens * sizeof *s->tokens);
-    s->n_tokens = from->n_tokens;
-    s->n_prompt = from->n_prompt;
     s->logits_hash = from->logits_hash;
     *out = s;
     return COP_OK;

@@ -95,6 +95,10 @@ struct cop_session {
 cop_status cop_session_open_plugins(cop_session *s, const cop_session_options *options);
 void cop_session_close_plugins(cop_session *s);
 
+/* Open a session that begins with the sequence of `from` and shares the memory of what is computed of it, like a
+ * fork, but with options of its own; context and cache type are those of `from`. */
+cop_status cop_session_open_beside(cop_session **out, const cop_session *from, const cop_session_options *options);
+
 /* Have every step shown to `watch`; takes memory. */
 cop_status cop_session_watch(cop_session *s, cop_watch watch);
 
