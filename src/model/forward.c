@@ -111,6 +111,7 @@ void cop_product_tile(const cop_model *m, const cop_linear *l, int tile, const c
     const cop_matrix *w = &l->w;
     const void *x = cop_is_quantised(l) ? (const void *)in->panel : (const void *)in->rows;
     m->kernels.product[w->type](y, y_stride, w->data + (size_t)tile * w->tile_bytes, w->cols, x, in->stride, in->n);
+    if (in->adapted) cop_adapt_tile(in->adapted, l, tile, y, y_stride);
     if (!l->bias) return;
     int first = tile * COP_TILE, n = w->rows - first < COP_TILE ? w->rows - first : COP_TILE;
     for (int c = 0; c < in->n; c++) m->kernels.add(y + (size_t)c * y_stride, l->bias + first, n);
@@ -123,7 +124,9 @@ int64_t cop_grain(const cop_model *m, int n_tiles) {
 
 static void project_qkv(const cop_forward *f, const cop_layer *l) {
     cop_workspace *ws = f->ws;
-    const cop_input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows};
+    cop_input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows, NULL};
+    cop_adapted adapted = {f, {&l->q, &l->k, &l->v}, 3, false};
+    in.adapted = cop_adapt(&adapted, &in);
     const cop_linear *parts[3] = {&l->q, &l->k, &l->v};
     const size_t offsets[3] = {0, ws->k_offset, ws->v_offset};
     int n_tiles = l->q.w.n_tiles + l->k.w.n_tiles + l->v.w.n_tiles;
@@ -137,9 +140,11 @@ static void project_qkv(const cop_forward *f, const cop_layer *l) {
 }
 
 // y = l(in), added to x at once, or left in ws->y when a norm stands behind it.
-static void project_out(const cop_forward *f, int worker, const cop_linear *l, const cop_input *in, bool to_y) {
+static void project_out(const cop_forward *f, int worker, const cop_linear *l, cop_input *in, bool to_y) {
     cop_workspace *ws = f->ws;
     const cop_model *m = f->model;
+    cop_adapted adapted = {f, {l}, 1, false};
+    in->adapted = cop_adapt(&adapted, in);
     float *tiles = ws->workers[worker].tiles;
     int64_t begin, end;
     while (cop_pool_take(m->pool, l->w.n_tiles, cop_grain(m, l->w.n_tiles), &begin, &end))
@@ -170,12 +175,14 @@ void cop_mlp_block(const cop_forward *f, int worker, const cop_layer *l, int blo
         float *g = gate + (size_t)c * COP_BLOCK;
         m->kernels.activate[m->desc.act](g, g, m->desc.gated ? up + (size_t)c * COP_BLOCK : NULL, n);
         if (blocks) m->kernels.quantise(p->panel + cop_panel_index(in->n, p->F / COP_BLOCK, block, c), 1, g, 1);
-        else memcpy(p->rows + (size_t)c * ws->mlp_stride + block * COP_BLOCK, g, (size_t)n * sizeof(float));
+        if (!blocks || f->n_runs) memcpy(p->rows + (size_t)c * ws->mlp_stride + block * COP_BLOCK, g, (size_t)n * sizeof(float));
     }
 }
 
 static void mlp_hidden(const cop_forward *f, int worker, const cop_layer *l) {
-    const cop_input in = {f->ws->panel, f->ws->normed, f->ws->x_stride, f->n_rows};
+    cop_input in = {f->ws->panel, f->ws->normed, f->ws->x_stride, f->n_rows, NULL};
+    cop_adapted adapted = {f, {&l->up, &l->gate}, f->model->desc.gated ? 2 : 1, false};
+    in.adapted = cop_adapt(&adapted, &in);
     const cop_mlp_part all = {f->model->desc.F, 0, f->ws->mlp_panel, f->ws->mlp};
     int n_blocks = (all.F + COP_BLOCK - 1) / COP_BLOCK;
     int64_t begin, end;
@@ -187,7 +194,9 @@ static void project_logits(const cop_forward *f) {
     cop_workspace *ws = f->ws;
     const cop_model *m = f->model;
     const cop_desc *d = &m->desc;
-    const cop_input in = {ws->panel, ws->finals, ws->x_stride, f->n_logits};
+    cop_input in = {ws->panel, ws->finals, ws->x_stride, f->n_logits, NULL};
+    cop_adapted adapted = {f, {&m->output}, 1, true};
+    in.adapted = cop_adapt(&adapted, &in);
     int64_t begin, end;
     while (cop_pool_take(m->pool, m->output.w.n_tiles, cop_grain(m, m->output.w.n_tiles), &begin, &end))
         for (int64_t t = begin; t < end; t++) {
@@ -224,7 +233,7 @@ static void attention_sublayer(const cop_forward *f, int worker, int layer, row_
     } else {
         cop_pool_barrier(f->model->pool, NULL, NULL);
     }
-    const cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows};
+    cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows, NULL};
     bool post = l->attn_post_norm.w;
     project_out(f, worker, &l->o, &in, post);
     *pending = nothing(f);
@@ -233,7 +242,9 @@ static void attention_sublayer(const cop_forward *f, int worker, int layer, row_
 
 static void project_conv(const cop_forward *f, const cop_linear *l) {
     cop_workspace *ws = f->ws;
-    const cop_input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows};
+    cop_input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows, NULL};
+    cop_adapted adapted = {f, {l}, 1, false};
+    in.adapted = cop_adapt(&adapted, &in);
     int64_t begin, end;
     while (cop_pool_take(f->model->pool, l->w.n_tiles, cop_grain(f->model, l->w.n_tiles), &begin, &end))
         for (int64_t t = begin; t < end; t++) cop_product_tile(f->model, l, (int)t, &in, ws->qkv + t * COP_TILE, ws->qkv_stride);
@@ -249,7 +260,7 @@ static void convolution_sublayer(const cop_forward *f, int worker, int layer, ro
     cop_pool_barrier(f->model->pool, NULL, NULL);
     cop_convolution(f, worker, layer);
     cop_pool_barrier(f->model->pool, NULL, NULL);
-    const cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows};
+    cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows, NULL};
     bool post = l->attn_post_norm.w;
     project_out(f, worker, &l->conv_out, &in, post);
     *pending = nothing(f);
@@ -268,7 +279,7 @@ static void mlp_sublayer(const cop_forward *f, int worker, int layer, row_work *
     } else {
         mlp_hidden(f, worker, l);
         cop_pool_barrier(f->model->pool, NULL, NULL);
-        const cop_input in = {ws->mlp_panel, ws->mlp, ws->mlp_stride, f->n_rows};
+        cop_input in = {ws->mlp_panel, ws->mlp, ws->mlp_stride, f->n_rows, NULL};
         project_out(f, worker, &l->down, &in, post);
     }
     *pending = nothing(f);
@@ -374,6 +385,7 @@ static cop_status plan(cop_forward *f) {
     if (o->first_layer < 0 || o->first_layer > o->end_layer || o->end_layer > d->L)
         return cop_fail(COP_ERR_ARG, "layers %d to %d: the model has %d", o->first_layer, o->end_layer, d->L);
     COP_TRY(plan_groups(f));
+    COP_TRY(cop_plan_adapters(f));
     if (o->computed < 0 || o->computed >= f->n_rows || (o->computed && f->n_groups > 1))
         return cop_fail(COP_ERR_ARG, "forward of %d rows, %d of them computed: must be fewer, of one sequence", f->n_rows, o->computed);
     for (int g = 0; g < f->n_groups; g++)

@@ -31,6 +31,13 @@ typedef struct cop_worker {
     float *gathered; // [max_rows] scores of a tail
 } cop_worker;
 
+// Neighbouring rows with one set of adapters.
+typedef struct cop_adapter_run {
+    const cop_adapter_set *set;
+    int first, n;                // rows
+    int first_logit, n_logits;   // the same of those with logits
+} cop_adapter_run;
+
 // Who goes to which expert. A column is one row at one expert; the columns of an expert stand together, in order
 // of rows, and N rows have N * used of them.
 typedef struct cop_routing {
@@ -66,6 +73,10 @@ struct cop_workspace {
     float *logits;   // [max_logits][logit_stride]
     cop_act *panel, *heads_panel, *mlp_panel;
     cop_routing routing;
+    cop_adapter_run *runs;  // [N]
+    float *lora;            // [N][COP_ADAPTED_MOST][lora_rank] A x of up to three matrices with one input
+    size_t lora_bytes;
+    int lora_rank;
     cop_worker *workers;
     cop_visible *visible;   // [N]
     int *tails;             // [N][N]
@@ -81,6 +92,7 @@ typedef struct cop_forward {
     cop_workspace *ws;
     const cop_row *rows;
     int n_rows, n_groups, n_logits;
+    int n_runs;  // of rows with adapters
     cop_forward_options options;
 } cop_forward;
 
@@ -90,13 +102,31 @@ static inline bool cop_is_quantised(const cop_linear *l) {
 
 static inline bool cop_bit(const uint64_t *set, int i) { return set && (set[i / 64] >> (i % 64) & 1); }
 
-// The input of a product in both forms; each matrix takes the one of its type.
+#define COP_ADAPTED_MOST 3
+
+// Products with one input that adapters may change.
+typedef struct cop_adapted {
+    const cop_forward *f;
+    const cop_linear *linears[COP_ADAPTED_MOST];
+    int n;
+    bool logits;  // the input is that of the rows with logits
+} cop_adapted;
+
+// The input of a product in both forms; each matrix takes the one of its type, adapters take rows.
 typedef struct cop_input {
     const cop_act *panel;
     const float *rows;
     size_t stride;
     int n;
+    const cop_adapted *adapted;  // NULL: no row has adapters for the matrix
 } cop_input;
+
+/* Cut rows with adapters into runs; after rows have their logits' numbers. */
+cop_status cop_plan_adapters(cop_forward *f);
+/* All workers, behind a barrier: A x for the runs, and a barrier; NULL at once when no run adapts any of them. */
+const cop_adapted *cop_adapt(cop_adapted *a, const cop_input *in);
+/* Add the runs' part to tile `tile` of y, a product of linear. */
+void cop_adapt_tile(const cop_adapted *a, const cop_linear *linear, int tile, float *y, size_t y_stride);
 
 /* y[c * y_stride + r] = rows `tile` of l times column c of the input, and the bias. */
 void cop_product_tile(const cop_model *m, const cop_linear *l, int tile, const cop_input *in, float *y, size_t y_stride);

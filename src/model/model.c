@@ -85,7 +85,9 @@ static cop_status open_model(cop_model *model, const char *path, const cop_model
     if (st) return st;
     number_layers(&model->desc);
     model->cache_shape = describe_cache(&model->desc);
-    return cop_model_load(model, family, options);
+    COP_TRY(cop_model_load(model, family, options));
+    cop_model_number_linears(model);
+    return COP_OK;
 }
 
 cop_status cop_model_open(cop_model **out, const char *path, cop_pool *pool, const cop_model_options *options) {

@@ -94,6 +94,7 @@ typedef struct cop_desc {
 typedef struct cop_linear {
     cop_matrix w;         // [out][in]; w.data NULL: absent
     const float *bias;    // [out] or NULL
+    int number;           // among the matrices that adapters can change, from 1; 0: not one of them
 } cop_linear;
 
 typedef struct cop_norm {
@@ -117,6 +118,7 @@ typedef struct cop_model {
     cop_cache_shape cache_shape;       // see cop_model_cache_shape
     cop_linear output;         // [V][D]; the embedding itself when the file has no output matrix
     cop_layer *layers;         // [L]
+    int n_linears;             // numbers of linears are below it
     uint8_t *memory;           // packed weights and vectors, one block
     size_t memory_bytes;
     size_t step_bytes;         // bytes of weights that one row's forward reads: of the experts those in use
@@ -165,12 +167,15 @@ extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, co
 
 // ---- forward ----------------------------------------------------------------------------------
 
+typedef struct cop_adapter_set cop_adapter_set;  // adapter.h
+
 /* One token inside a forward. Rows of one sequence stand together, parents before children; the row's
  * index among them is its slot behind the committed tokens. */
 typedef struct cop_row {
     cop_seq *seq;
     int32_t token;            // ignored when embedding is given
     const float *embedding;   // [D] instead of a token, or NULL
+    const cop_adapter_set *adapters;  // in force for this row, or NULL; borrowed
     int parent;               // index in the batch of the row before it on its path; -1: the committed tokens
     bool want_logits;
 } cop_row;

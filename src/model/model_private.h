@@ -32,6 +32,9 @@ cop_status cop_desc_check(const cop_desc *desc);
 /* Point every weight at its place in model->memory and fill it, from the packed file or by packing. */
 cop_status cop_model_load(cop_model *model, const cop_family *family, const cop_model_options *options);
 
+/* Give each linear that is there its number (adapter.c). */
+void cop_model_number_linears(cop_model *model);
+
 /* The packed file. load: COP_OK when `memory` was filled and every checksum held; any failure means
  * that it has to be packed anew. save: best effort, atomic, never disturbs a reader. */
 cop_status cop_packed_load(const cop_gguf *file, const char *folder, cop_pool *pool, uint8_t *memory, size_t bytes);

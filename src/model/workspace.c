@@ -65,6 +65,7 @@ static size_t place(cop_workspace *ws, uint8_t *base) {
     ws->visible = take(base, &at, n, sizeof(cop_visible));
     ws->tails = take(base, &at, n * n, sizeof(int));
     ws->groups = take(base, &at, n, sizeof(cop_row_group));
+    ws->runs = take(base, &at, n, sizeof(cop_adapter_run));
     ws->logit_of = take(base, &at, n, sizeof(int));
     return at;
 }
@@ -112,6 +113,7 @@ cop_status cop_workspace_new(cop_workspace **out, const cop_model *model, int ma
 
 void cop_workspace_free(cop_workspace *ws) {
     if (!ws) return;
+    cop_pages_free(ws->lora, ws->lora_bytes);
     cop_pages_free(ws->arena, ws->arena_bytes);
     cop_free(ws);
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "model/adapter.h"
 #include "support/model.h"
 
 #define MOST_TOKENS 128
@@ -27,6 +28,7 @@ typedef struct golden {
     float *hidden;  // [L + 2][T][D]
     double worst;   // largest error seen, in tolerances
     const char *name;
+    cop_adapter_set adapters;
 } golden;
 
 static int numbers(const char *text, double *out, int most) {
@@ -56,7 +58,7 @@ static void evaluate(golden *g) {
     cop_tap taps[40];
     size_t D = (size_t)g->D;
     for (int i = 0; i < g->L + 2; i++) taps[i] = (cop_tap){i - 1, g->hidden + (size_t)i * MOST_TOKENS * D};
-    for (int i = 0; i < g->T; i++) rows[i] = (cop_row){.seq = seq, .token = g->ids[i], .parent = i - 1, .want_logits = true};
+    for (int i = 0; i < g->T; i++) rows[i] = (cop_row){.seq = seq, .token = g->ids[i], .adapters = &g->adapters, .parent = i - 1, .want_logits = true};
     const cop_forward_options options = {.taps = taps, .n_taps = g->L + 2};
     assert_int_equal(cop_seq_reserve(seq, g->T), COP_OK);
     if (cop_model_forward(t->model, t->ws, rows, g->T, &options)) fail_msg("%s", cop_error_text());
@@ -75,6 +77,19 @@ static void check_top(golden *g, const double *v, int n) {
     for (int i = 2; i + 1 < n; i += 2) near(g, (double)logits[(int)v[i]], v[i + 1], "logit", position, (int)v[i]);
 }
 
+// "adapter FILE SCALE"
+static void open_adapter(golden *g) {
+    char path[256], file[64];
+    float scale;
+    cop_adapter *a;
+    assert_int_equal(sscanf(g->line, "adapter %63s %f", file, &scale), 2);
+    snprintf(path, sizeof path, "tests/data/adapters/%s", file);
+    if (cop_adapter_open(&a, g->model.model, path)) fail_msg("%s", cop_error_text());
+    g->adapters.adapters[g->adapters.n] = a;
+    g->adapters.scales[g->adapters.n++] = scale;
+    assert_int_equal(cop_workspace_reserve_adapters(g->model.ws, &g->adapters), COP_OK);
+}
+
 static void check_line(golden *g, double *v) {
     size_t D = (size_t)g->D, V = (size_t)g->V;
     if (!strncmp(g->line, "shape ", 6)) {
@@ -83,6 +98,8 @@ static void check_line(golden *g, double *v) {
         assert_int_equal(g->V, g->model.model->desc.V);
         g->logits = cop_alloc_array(MOST_TOKENS * (size_t)g->V, sizeof(float));
         g->hidden = cop_alloc_array((size_t)(g->L + 2) * MOST_TOKENS * (size_t)g->D, sizeof(float));
+    } else if (!strncmp(g->line, "adapter ", 8)) {
+        open_adapter(g);
     } else if (!strncmp(g->line, "tolerance ", 10)) {
         assert_int_equal(numbers(g->line + 10, v, 2), 2);
         g->exact = v[0], g->rounded = v[1];
@@ -102,11 +119,11 @@ static void check_line(golden *g, double *v) {
     }
 }
 
-// Every line of tests/golden/NAME.txt against tests/data/NAME.gguf; returns the number of lines checked.
-static int check_golden(const char *name, cop_kv_type type) {
+// Every line of tests/golden/NAME.txt against tests/data/MODEL.gguf; returns the number of lines checked.
+static int check_golden_of(const char *name, const char *model, cop_kv_type type) {
     char path[256];
     golden g = {.name = name};
-    snprintf(path, sizeof path, "tests/data/%s.gguf", name);
+    snprintf(path, sizeof path, "tests/data/%s.gguf", model);
     cop_test_open(&g.model, path, 2, NULL, type, 4, MOST_TOKENS);
     snprintf(path, sizeof path, "tests/golden/%s.txt", name);
     g.file = fopen(path, "r");
@@ -124,9 +141,12 @@ static int check_golden(const char *name, cop_kv_type type) {
     cop_free(g.line);
     cop_free(g.logits);
     cop_free(g.hidden);
+    for (int i = 0; i < g.adapters.n; i++) cop_adapter_close((cop_adapter *)g.adapters.adapters[i]);
     cop_test_close(&g.model);
     return n;
 }
+
+static int check_golden(const char *name, cop_kv_type type) { return check_golden_of(name, name, type); }
 
 static const char *const families[] = {
     "tiny-llama-a", "tiny-llama-b", "tiny-mistral", "tiny-mixtral-a", "tiny-mixtral-b",
@@ -150,9 +170,16 @@ static void every_weight_type_is_near_its_dequantised_reference(void **state) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) assert_true(check_golden(types[i], COP_KV_F32) > 8);
 }
 
+static void adapters_give_what_merged_weights_give(void **state) {
+    (void)state;
+    assert_true(check_golden_of("lora-llama-a", "tiny-llama-a", COP_KV_F32) > 60);
+    assert_true(check_golden_of("lora-lfm2-b", "tiny-lfm2-b", COP_KV_F32) > 60);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_gives_the_reference_logits),
+        cmocka_unit_test(adapters_give_what_merged_weights_give),
         cmocka_unit_test(every_weight_type_is_near_its_dequantised_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

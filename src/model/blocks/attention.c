@@ -162,10 +162,9 @@ static void finish(const tile *t, int i, float sum) {
     int row = query_row(t, i), head = query_head(t, i);
     float *mixed = t->w->mixed + i * d->K;
     k->scale(mixed, mixed, 1.0f / sum, d->K);
-    if (!cop_heads_are_blocks(t->f, t->layer)) {
-        memcpy(ws->heads + (size_t)row * ws->heads_stride + head * d->K, mixed, (size_t)d->K * sizeof(float));
-        return;
-    }
+    bool blocks = cop_heads_are_blocks(t->f, t->layer);
+    if (!blocks || t->f->n_runs) memcpy(ws->heads + (size_t)row * ws->heads_stride + head * d->K, mixed, (size_t)d->K * sizeof(float));
+    if (!blocks) return;
     int per_head = d->K / COP_BLOCK, n_blocks = d->H * per_head;
     size_t first = cop_panel_index(t->f->n_rows, n_blocks, head * per_head, row);
     size_t next = cop_panel_index(t->f->n_rows, n_blocks, head * per_head + 1, row);

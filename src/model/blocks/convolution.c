@@ -47,10 +47,9 @@ static void convolve(const part *p, const cop_row_group *g, int row) {
         for (int i = 0; i < p->n; i++) sum[i] += w[i * d->taps] * input[i];
     }
     for (int i = 0; i < p->n; i++) sum[i] *= bcx[d->D + p->first + i];
-    if (!cop_is_quantised(&p->l->conv_out)) {
-        memcpy(ws->heads + (size_t)row * ws->heads_stride + p->first, sum, (size_t)p->n * sizeof *sum);
-        return;
-    }
+    bool blocks = cop_is_quantised(&p->l->conv_out);
+    if (!blocks || p->f->n_runs) memcpy(ws->heads + (size_t)row * ws->heads_stride + p->first, sum, (size_t)p->n * sizeof *sum);
+    if (!blocks) return;
     // Its columns are whole blocks, and so is a part.
     int n_blocks = d->D / COP_BLOCK, block = p->first / COP_BLOCK;
     size_t first = cop_panel_index(p->f->n_rows, n_blocks, block, row), next = cop_panel_index(p->f->n_rows, n_blocks, block + 1, row);

@@ -12,7 +12,7 @@
 
 static void score_rows(const cop_forward *f, const cop_layer *l) {
     const cop_routing *r = &f->ws->routing;
-    const cop_input in = {NULL, f->ws->normed, f->ws->x_stride, f->n_rows};
+    const cop_input in = {NULL, f->ws->normed, f->ws->x_stride, f->n_rows, NULL};
     int64_t begin, end;
     while (cop_pool_take(f->model->pool, l->router.w.n_tiles, 1, &begin, &end))
         for (int64_t t = begin; t < end; t++)
@@ -91,8 +91,8 @@ static cop_input expert_input(const cop_forward *f, int expert) {
     const cop_routing *r = &f->ws->routing;
     int n = count(r, expert);
     size_t first = (size_t)r->first[expert], n_blocks = (size_t)f->model->desc.D / COP_BLOCK;
-    if (n == f->n_rows) return (cop_input){f->ws->panel, f->ws->normed, f->ws->x_stride, n};
-    return (cop_input){r->panel + first * n_blocks, r->rows + first * f->ws->x_stride, f->ws->x_stride, n};
+    if (n == f->n_rows) return (cop_input){f->ws->panel, f->ws->normed, f->ws->x_stride, n, NULL};
+    return (cop_input){r->panel + first * n_blocks, r->rows + first * f->ws->x_stride, f->ws->x_stride, n, NULL};
 }
 
 typedef struct routing_job {
@@ -147,7 +147,7 @@ static void add_expert(const cop_forward *f, int worker, const cop_layer *l, int
     float *tiles = f->ws->workers[worker].tiles;
     size_t first = (size_t)r->first[expert];
     const cop_input in = {r->mlp_panel + first * (size_t)(m->desc.experts.F / COP_BLOCK), r->mlp + first * f->ws->mlp_stride,
-                          f->ws->mlp_stride, count(r, expert)};
+                          f->ws->mlp_stride, count(r, expert), NULL};
     for (int t = begin; t < end; t++) {
         cop_product_tile(m, &l->down, expert * l->down.w.n_tiles + t, &in, tiles, COP_TILE);
         for (int c = 0; c < in.n; c++)
