@@ -15,11 +15,10 @@
 #include "base/maths.h"
 #include "draft/draft.h"
 #include "draft/frontier.h"
+#include "draft/pairs.h"
 #include "draft/top.h"
 
-#define WAYS 4         // places a pair may stand in
 #define MOST_NODES 63
-#define CONTEXT 2      // tokens that choose a row
 
 // Successors of one token or pair, [k] falling, UNSET behind the last; sure[] is the class of probability.
 typedef struct table {
@@ -30,11 +29,9 @@ typedef struct table {
 typedef struct recycle {
     int32_t k, nodes, pairs;  // options
     bool template;
-    int V, n_pairs;           // pairs that there is room for, a multiple of WAYS
-    table one, two;           // [V][k], [n_pairs][k]
-    uint64_t *pair;           // [n_pairs] key, 0: free
-    uint32_t *used;           // [n_pairs] when it was last written
-    uint32_t now;
+    int V;
+    table one, two;           // [V][k], [rows][k]
+    cop_pairs rows;           // of the second table
     cop_belief belief[COP_BUCKETS];
     cop_frontier frontier;
 } recycle;
@@ -61,58 +58,26 @@ static void stop(void *state) {
     recycle *r = state;
     close_table(&r->one);
     close_table(&r->two);
-    cop_free(r->pair);
-    cop_free(r->used);
+    cop_pairs_fini(&r->rows);
     cop_frontier_fini(&r->frontier);
 }
 
 static cop_status take_memory(recycle *r) {
     COP_TRY(open_table(&r->one, (size_t)r->V, r->k));
-    COP_TRY(open_table(&r->two, (size_t)r->n_pairs, r->k));
-    r->pair = cop_alloc_array((size_t)r->n_pairs, sizeof *r->pair);
-    r->used = cop_alloc_array((size_t)r->n_pairs, sizeof *r->used);
-    if (!r->pair || !r->used) return cop_fail(COP_ERR_NOMEM, "drafter recycle: cannot allocate for %d pairs", r->n_pairs);
+    COP_TRY(cop_pairs_init(&r->rows, r->pairs));
+    COP_TRY(open_table(&r->two, (size_t)r->rows.n, r->k));
     return cop_frontier_init(&r->frontier, (MOST_NODES + 1) * r->k);
 }
 
 static cop_status start(void *state, const cop_draft_setup *setup) {
     recycle *r = state;
     r->V = setup->V;
-    r->n_pairs = r->pairs / WAYS * WAYS;
     cop_status st = take_memory(r);
     if (st) stop(r);
     return st;
 }
 
 static bool is_token(const recycle *r, int32_t token) { return token >= 0 && token < r->V; }
-
-static uint64_t pair_key(int32_t before, int32_t token) { return ((uint64_t)(uint32_t)before + 1) << 32 | (uint32_t)token; }
-
-static int first_way(const recycle *r, uint64_t key) {
-    key *= 0x9e3779b97f4a7c15u;
-    return (int)((key >> 32) % (uint64_t)(r->n_pairs / WAYS)) * WAYS;
-}
-
-static int find_pair(const recycle *r, int32_t before, int32_t token) {
-    if (!r->n_pairs || !is_token(r, before)) return -1;
-    uint64_t key = pair_key(before, token);
-    int at = first_way(r, key);
-    for (int i = 0; i < WAYS; i++)
-        if (r->pair[at + i] == key) return at + i;
-    return -1;
-}
-
-// The place of the pair, or the one that was written longest ago.
-static int claim_pair(recycle *r, int32_t before, int32_t token) {
-    int found = find_pair(r, before, token);
-    if (found >= 0 || !r->n_pairs || !is_token(r, before)) return found;
-    uint64_t key = pair_key(before, token);
-    int at = first_way(r, key), oldest = at;
-    for (int i = 1; i < WAYS; i++)
-        if (r->now - r->used[at + i] > r->now - r->used[oldest]) oldest = at + i;
-    r->pair[oldest] = key;
-    return oldest;
-}
 
 // ---- classes of entries -------------------------------------------------------------------------
 
@@ -141,7 +106,7 @@ typedef struct successors {
 
 // What is known after (before, token): of the pair, else of the token.
 static successors look_up(const recycle *r, int32_t before, int32_t token) {
-    int row = find_pair(r, before, token);
+    int row = cop_pairs_find(&r->rows, before, token);
     const table *t = row >= 0 ? &r->two : &r->one;
     size_t at = (size_t)(row >= 0 ? row : token) * (size_t)r->k;
     return (successors){t->token + at, t->sure + at, row >= 0};
@@ -244,10 +209,9 @@ static void learn_row(recycle *r, int32_t before, int32_t token, const float *lo
     for (int i = 0; i < n; i++) sum += e[i] = cop_exp((double)(values[i] - values[0]));
     for (int i = 0; i < n; i++) sure[i] = sure_class(e[i] / sum);
     write_row(r, &r->one, token, tokens, sure, n);
-    int pair = claim_pair(r, before, token);
-    if (pair < 0) return;
-    write_row(r, &r->two, pair, tokens, sure, n);
-    r->used[pair] = ++r->now;
+    bool fresh;
+    int pair = cop_pairs_claim(&r->rows, before, token, &fresh);
+    if (pair >= 0) write_row(r, &r->two, pair, tokens, sure, n);
 }
 
 // Rows in the order of the tree, those of the text last, so that they have the last word.

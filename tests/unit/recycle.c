@@ -1,3 +1,4 @@
+#define XXH_INLINE_ALL
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 #include <cmocka.h>
 
 #include "../support/drafting.h"
@@ -58,6 +60,19 @@ static void a_pair_knows_better_than_its_last_token(void **state) {
         assert_string_equal(drafting_show(&d), pairs ? "6" : "15");
         drafting_close(&d);
     }
+}
+
+static void rows_that_were_rejected_teach_too(void **state) {
+    (void)state;
+    drafting d;
+    drafting_open(&d, "recycle", "nodes=1,k=1");
+    const int32_t tokens[] = {5}, rejected[] = {60, 30};
+    cop_tree_reset(&d.tree, 5);
+    cop_tree_add(&d.tree, COP_TREE_ROOT, 30, COP_LOGP_NONE);
+    drafting_observe(&d, tokens, 1, plus_one, 0);
+    drafting_propose(&d, rejected, 2);
+    assert_string_equal(drafting_show(&d), "31");
+    drafting_close(&d);
 }
 
 static void ranks_that_come_true_are_tried_first(void **state) {
@@ -202,6 +217,39 @@ static void a_damaged_file_is_refused_and_changes_nothing(void **state) {
     drafting_close(&d);
 }
 
+// The checksum is no protection from those who can compute it.
+static void a_file_that_lies_is_refused(void **state) {
+    (void)state;
+    save_some("k=4");
+    char *data;
+    size_t bytes, first = 32 + COP_BUCKETS * 8;  // row of token 0: itself, four successors, four classes
+    assert_int_equal(cop_file_read(path, 1 << 20, &data, &bytes), COP_OK);
+    drafting d;
+    drafting_open(&d, "recycle", "");
+    static const struct {
+        size_t at;
+        int32_t value;
+    } lies[] = {{0, -1}, {0, DRAFTING_V}, {0, 5}, {4, DRAFTING_V}, {4, -2}, {16, INT32_MIN}, {20, 8}};
+    for (int i = 0; i < (int)(sizeof lies / sizeof *lies); i++) {
+        int32_t was;
+        memcpy(&was, data + first + lies[i].at, sizeof was);
+        memcpy(data + first + lies[i].at, &lies[i].value, sizeof was);
+        uint64_t sum = XXH3_64bits(data + 16, bytes - 16);
+        memcpy(data + 8, &sum, sizeof sum);
+        assert_int_equal(cop_file_write(path, data, bytes), COP_OK);
+        assert_int_equal(d.type->load(d.state, path), COP_ERR_FORMAT);
+        assert_non_null(strstr(cop_error_text(), "row of token"));
+        memcpy(data + first + lies[i].at, &was, sizeof was);
+    }
+    uint64_t sum = XXH3_64bits(data + 16, bytes - 24);
+    memcpy(data + 8, &sum, sizeof sum);
+    assert_int_equal(cop_file_write(path, data, bytes - 8), COP_OK);
+    assert_int_equal(d.type->load(d.state, path), COP_ERR_FORMAT);
+    assert_non_null(strstr(cop_error_text(), "bytes for 30 rows"));
+    cop_free(data);
+    drafting_close(&d);
+}
+
 static void what_cannot_be_allocated_is_given_back(void **state) {
     (void)state;
     long n = 1;
@@ -228,6 +276,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_proposed_before_anything_was_seen),
         cmocka_unit_test(what_was_probable_after_a_token_is_proposed_after_it),
         cmocka_unit_test(a_pair_knows_better_than_its_last_token),
+        cmocka_unit_test(rows_that_were_rejected_teach_too),
         cmocka_unit_test(ranks_that_come_true_are_tried_first),
         cmocka_unit_test(the_template_is_the_papers_tree),
         cmocka_unit_test(more_pairs_than_there_is_room_for_forget_the_oldest),
@@ -235,6 +284,7 @@ int main(void) {
         cmocka_unit_test(what_was_saved_is_known_again),
         cmocka_unit_test(a_file_of_another_vocabulary_is_refused),
         cmocka_unit_test(a_damaged_file_is_refused_and_changes_nothing),
+        cmocka_unit_test(a_file_that_lies_is_refused),
         cmocka_unit_test(what_cannot_be_allocated_is_given_back),
     };
     return cmocka_run_group_tests(tests, open_path, close_path);
