@@ -47,6 +47,8 @@ BYTES = {  # byte-level kinds: normalizer, pre-tokenizer
     "gpt2": (None, level()),
     "smollm": (None, P.Sequence([P.Digits(individual_digits=True), level()])),
     "llama3": (None, split(LLAMA3)),
+    "dbrx": (None, split(LLAMA3)),
+    "gpt2 plain": (None, level()),
     "qwen2": (N.NFC(), split(LLAMA3.replace("{1,3}", ""))),
     "gpt-4o": (None, split(GPT4O)),
     "tekken": (None, split(TEKKEN)),
@@ -63,10 +65,16 @@ BYTES = {  # byte-level kinds: normalizer, pre-tokenizer
 }
 
 
-def add_tokens(t, begin="<s>", end="</s>"):
-    t.add_special_tokens([begin, end, AddedToken("<mask>", lstrip=True, special=True),
-                          AddedToken("<b>", rstrip=True, lstrip=True, normalized=False, special=True)])
-    t.add_tokens([AddedToken("word", single_word=True), AddedToken("<tool_call>", normalized=False), AddedToken("Hello")])
+def add_tokens(t, begin="<s>", end="</s>", flags=True):
+    """flags: added tokens take spaces, stand alone, are looked for after rewriting; GGUF's keys cannot say that.  None:
+    none but begin and end."""
+    t.add_special_tokens([begin, end])
+    if flags is not None:
+        t.add_tokens([AddedToken("<tool_call>", normalized=False)])
+    if flags:
+        t.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True),
+                              AddedToken("<b>", rstrip=True, lstrip=True, normalized=False, special=True)])
+        t.add_tokens([AddedToken("word", single_word=True), AddedToken("Hello")])
     if t.post_processor is None:
         t.post_processor = processors.TemplateProcessing(
             single="%s $A %s" % (begin, end), special_tokens=[(x, t.token_to_id(x)) for x in (begin, end)])
@@ -84,10 +92,14 @@ def trained(model, trainer, corpus, normalizer, pre, decoder):
     return t
 
 
+SAYABLE = ("smollm", "llama3", "dbrx", "qwen2", "gpt-4o", "tekken", "deepseek-v3", "gpt2 plain")
+
+
 def byte_level(name, corpus):
     normalizer, pre = BYTES[name]
     trainer = trainers.BpeTrainer(vocab_size=SIZE, initial_alphabet=P.ByteLevel.alphabet(), show_progress=False)
-    t = add_tokens(trained(models.BPE(ignore_merges=name == "llama3"), trainer, corpus, normalizer, pre, D.ByteLevel()))
+    t = trained(models.BPE(ignore_merges=name in ("llama3", "tekken")), trainer, corpus, normalizer, pre, D.ByteLevel())
+    add_tokens(t, flags=name not in SAYABLE)
     if name == "roberta":
         t.post_processor = processors.RobertaProcessing(("</s>", t.token_to_id("</s>")), ("<s>", t.token_to_id("<s>")))
     return t
@@ -139,7 +151,7 @@ def piece_bpe(lines, normalizer, pre, legacy):
     if pre:
         t.pre_tokenizer = pre
     t.decoder = D.Sequence([D.Replace("\u2581", " "), D.ByteFallback(), D.Fuse()] + ([D.Strip(" ", 1, 0)] if legacy else []))
-    return add_tokens(t)
+    return add_tokens(t, flags=None if legacy and normalizer else False)
 
 
 def make_all(corpus, lines):
@@ -161,7 +173,7 @@ def make_all(corpus, lines):
         t = trained(models.WordPiece(unk_token="[UNK]"), trainer, corpus, N.BertNormalizer(lowercase=lower),
                     P.BertPreTokenizer(), D.WordPiece())
         t.post_processor = BERT_ENDS(t)
-        yield name, add_tokens(t, "[CLS]", "[SEP]")
+        yield name, add_tokens(t, "[CLS]", "[SEP]", flags=not lower)
     trainer = trainers.BpeTrainer(vocab_size=SIZE, special_tokens=["[UNK]"], end_of_word_suffix="</w>", limit_alphabet=100,
                                   show_progress=False)
     yield "clip", add_tokens(trained(models.BPE(unk_token="[UNK]", end_of_word_suffix="</w>"), trainer, corpus,

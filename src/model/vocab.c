@@ -2,11 +2,7 @@
 
 #include <string.h>
 
-#include "text/tokenizer_json.h"
-
 #define KEY "tokenizer.ggml."
-#define JSON_KEY "tokenizer.huggingface.json"
-#define CONFIG_KEY "tokenizer.huggingface.config"
 #define NAME_BYTES 64
 
 // What the arrays of a source point to while the tokenizer is made.
@@ -158,9 +154,9 @@ static cop_status read_all(loader *l) {
 // A vocabulary that the other keys cannot say: the file that it was made from, whole.
 static cop_status open_json(cop_tokenizer **out, const cop_gguf *file) {
     cop_tokenizer_files files = {0};
-    COP_TRY(cop_gguf_get_text(file, JSON_KEY, &files.tokenizer.text, &files.tokenizer.bytes));
-    if (cop_gguf_has(file, CONFIG_KEY))
-        COP_TRY(cop_gguf_get_text(file, CONFIG_KEY, &files.config.text, &files.config.bytes));
+    COP_TRY(cop_gguf_get_text(file, COP_VOCAB_JSON_KEY, &files.tokenizer.text, &files.tokenizer.bytes));
+    if (cop_gguf_has(file, COP_VOCAB_CONFIG_KEY))
+        COP_TRY(cop_gguf_get_text(file, COP_VOCAB_CONFIG_KEY, &files.config.text, &files.config.bytes));
     if (cop_gguf_has(file, "tokenizer.chat_template"))
         COP_TRY(cop_gguf_get_text(file, "tokenizer.chat_template", &files.chat_template.text, &files.chat_template.bytes));
     return cop_tokenizer_from_json(out, &files);
@@ -169,7 +165,7 @@ static cop_status open_json(cop_tokenizer **out, const cop_gguf *file) {
 cop_status cop_vocab_open(cop_tokenizer **out, const cop_gguf *file) {
     *out = NULL;
     loader l = {.file = file};
-    bool json = !cop_gguf_has(file, KEY "model") && cop_gguf_has(file, JSON_KEY);
+    bool json = !cop_gguf_has(file, KEY "model") && cop_gguf_has(file, COP_VOCAB_JSON_KEY);
     cop_status st = json ? open_json(out, file) : read_all(&l);
     if (!st && !json) st = cop_tokenizer_new(out, &l.source);
     if (st) cop_fail_note("%s", cop_gguf_name(file));

@@ -18,6 +18,16 @@
 #define WORDS_LLAMA3(digits)                                                                     \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits                         \
     "| ?[^" S "\\p{L}\\p{N}]+[\\r\\n]*|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+"
+#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define WORDS_CASED(ending, digits)                                                              \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" ending "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" ending \
+    "|" digits "| ?[^" S "\\p{L}\\p{N}]+[\\r\\n/]*|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+"
+#define WORDS_GPT4O WORDS_CASED("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "\\p{N}{1,3}")
+#define WORDS_DEEPSEEK3                                                                          \
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"              \
+    "| ?[\\p{P}\\p{S}]+[\\r\\n]*|[" S "]*[\\r\\n]+|[" S "]+(?![^" S "])|[" S "]+"
+#define WORDS_BLOOM " ?[^(" S "|.,!?\\x{2026}\\x{3002}\\x{FF0C}\\x{3001}\\x{0964}\\x{06D4}\\x{060C})]+"
 #define EACH_DIGIT "\\p{N}"
 #define DEEPSEEK_CJK "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+"
 
@@ -32,9 +42,13 @@ static const split_family families[] = {
     {"default", {"[\\p{P}\\$\\+<=>\\^~\\|]+", WORDS_GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}, false, false},
     {"gpt-2", {WORDS_GPT2}, false, false},
     {"phi-2", {WORDS_GPT2}, false, false},
+    {"mpt", {WORDS_GPT2}, false, false},
+    {"olmo", {WORDS_GPT2}, false, false},
+    {"roberta-bpe", {WORDS_GPT2}, false, false},
     {"smollm", {EACH_DIGIT, WORDS_GPT2}, false, false},
     {"starcoder", {EACH_DIGIT, WORDS_GPT2}, false, false},
     {"refact", {EACH_DIGIT, WORDS_GPT2}, false, false},
+    {"exaone", {EACH_DIGIT, WORDS_GPT2}, false, false},
     {"codeshell", {EACH_DIGIT, WORDS_GPT2}, false, false},
     {"command-r", {EACH_DIGIT, WORDS_GPT2}, true, false},
     {"qwen2", {WORDS_LLAMA3("\\p{N}")}, true, false},
@@ -43,6 +57,19 @@ static const split_family families[] = {
     {"llama-bpe", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, true},
     {"llama3", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, true},
     {"llama-v3", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, true},
+    {"lfm2", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, true},
+    {"falcon3", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, true},
+    {"dbrx", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, false},
+    {"smaug-bpe", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, false},
+    {"glm4", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, false},
+    {"chatglm-bpe", {WORDS_LLAMA3("\\p{N}{1,3}")}, false, false},
+    {"gpt-4o", {WORDS_GPT4O}, false, false},
+    {"llama4", {WORDS_GPT4O}, false, false},
+    {"tekken", {WORDS_CASED("", "\\p{N}")}, false, true},
+    {"deepseek-v3", {"\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+", WORDS_DEEPSEEK3}, false, false},
+    {"bloom", {WORDS_BLOOM}, false, false},
+    {"poro-chat", {WORDS_BLOOM}, false, false},
+    {"viking", {WORDS_BLOOM, EACH_DIGIT}, false, false},
     {"deepseek-coder", {"[\\r\\n]", "[" S "]?\\p{L}+", "[" S "]?\\p{P}+", DEEPSEEK_CJK, EACH_DIGIT}, false, false},
     {"falcon", {"[\\p{P}\\$\\+<=>\\^~\\|`]+", WORDS_GPT2, "[0-9][0-9][0-9]"}, false, false},
 };
@@ -121,6 +148,7 @@ void cop_splitter_free(cop_splitter *s) {
     cop_free(s);
 }
 
+const char *cop_splitter_name(const cop_splitter *s) { return s->family->pre; }
 bool cop_splitter_wants_nfc(const cop_splitter *s) { return s->family->nfc; }
 bool cop_splitter_takes_whole_words(const cop_splitter *s) { return s->family->whole_words; }
 

@@ -99,6 +99,7 @@ typedef struct cop_split_work cop_split_work;
 
 cop_status cop_splitter_new(cop_splitter **out, const char *pre);
 void cop_splitter_free(cop_splitter *s);
+const char *cop_splitter_name(const cop_splitter *s);  // the family's `pre`
 bool cop_splitter_wants_nfc(const cop_splitter *s);
 bool cop_splitter_takes_whole_words(const cop_splitter *s);  // a word that is a token is not built by merges
 cop_status cop_split_work_new(cop_split_work **out, const cop_splitter *s);
