@@ -17,8 +17,8 @@
 #include "base/maths.h"
 #include "base/noise.h"
 #include "draft/draft.h"
+#include "draft/follower.h"
 
-#define READ_ROWS 128   // rows of a forward that catches up with the text
 #define MOST_CHILDREN 8
 #define MOST_DEPTH 32
 
@@ -40,15 +40,9 @@ typedef struct model_drafter {
     int32_t depth, tree, branches, width;
     float stop, believe;
     cop_draft_setup setup;
-    const cop_model *model;
-    cop_cache *cache;
-    cop_seq *seq;
-    cop_workspace *ws;
+    cop_follower second;
     cop_sampler *sampler;
     int V;                 // that both models share
-    cop_row *rows;         // [max_nodes or READ_ROWS]
-    int32_t *text;         // [max_tokens] what the cache holds
-    float *root;           // [V of the draft model] logits behind the text
     float *scratch;        // [V of the draft model]
     branch *level, *next;  // [max_nodes]
     int *row_of;           // [max_nodes] of the tree
@@ -58,13 +52,8 @@ typedef struct model_drafter {
 
 static void stop(void *state) {
     model_drafter *m = state;
-    cop_workspace_free(m->ws);
-    cop_seq_free(m->seq);
-    cop_cache_free(m->cache);
+    cop_follower_close(&m->second);
     cop_sampler_free(m->sampler);
-    cop_free(m->rows);
-    cop_free(m->text);
-    cop_free(m->root);
     cop_free(m->scratch);
     cop_free(m->level);
     cop_free(m->next);
@@ -72,65 +61,33 @@ static void stop(void *state) {
 }
 
 static cop_status take_memory(model_drafter *m, const cop_draft_setup *setup) {
-    const cop_desc *d = &m->model->desc;
-    int rows = setup->max_nodes > READ_ROWS ? setup->max_nodes : READ_ROWS;
-    int slots = setup->max_tokens + setup->max_nodes;
-    cop_cache_shape shape = cop_model_cache_shape(m->model, setup->cache_type);
-    COP_TRY(cop_cache_new(&m->cache, &shape, (slots + COP_PAGE - 1) / COP_PAGE + 1));
-    COP_TRY(cop_seq_new(&m->seq, m->cache, slots));
-    COP_TRY(cop_workspace_new(&m->ws, m->model, rows, setup->max_nodes, slots + rows));
+    COP_TRY(cop_follower_open(&m->second, setup->draft, setup->cache_type, setup->max_tokens, setup->max_nodes));
     COP_TRY(cop_sampler_new(&m->sampler, setup->sampling, m->V));
     size_t nodes = (size_t)setup->max_nodes;
-    m->rows = cop_alloc_array((size_t)rows, sizeof *m->rows);
-    m->text = cop_alloc_array((size_t)setup->max_tokens, sizeof *m->text);
-    m->root = cop_alloc_array((size_t)d->V, sizeof(float));
-    m->scratch = cop_alloc_array((size_t)d->V, sizeof(float));
+    m->scratch = cop_alloc_array((size_t)setup->draft->desc.V, sizeof(float));
     m->level = cop_alloc_array(nodes, sizeof *m->level);
     m->next = cop_alloc_array(nodes * MOST_CHILDREN, sizeof *m->next);
     m->row_of = cop_alloc_array(nodes, sizeof *m->row_of);
-    if (!m->rows || !m->text || !m->root || !m->scratch || !m->level || !m->next || !m->row_of)
-        return cop_fail(COP_ERR_NOMEM, "drafter model: cannot allocate");
-    return COP_OK;
+    if (m->scratch && m->level && m->next && m->row_of) return COP_OK;
+    return cop_fail(COP_ERR_NOMEM, "drafter model: cannot allocate");
 }
 
 static cop_status start(void *state, const cop_draft_setup *setup) {
     model_drafter *m = state;
     m->setup = *setup;
-    m->model = setup->draft;
-    m->V = setup->V < m->model->desc.V ? setup->V : m->model->desc.V;
+    m->V = setup->V < setup->draft->desc.V ? setup->V : setup->draft->desc.V;
     cop_status st = take_memory(m, setup);
     if (st) stop(m);
     return st;
 }
 
-static void reset(void *state) { cop_seq_truncate(((model_drafter *)state)->seq, 0); }
-
-// Read what the text has that the cache has not, the root included. False when the draft model cannot follow.
-static bool catch_up(model_drafter *m, const cop_view *view) {
-    int n = cop_seq_length(m->seq), same = 0, last = view->n_tokens - 1;
-    while (same < n && same < last && m->text[same] == view->tokens[same]) same++;
-    cop_seq_truncate(m->seq, same);
-    for (int i = same; i <= last; i++)
-        if (view->tokens[i] >= m->model->desc.V) return false;  // a token that only the target can say
-    for (int at = same; at <= last;) {
-        int rows = last + 1 - at < READ_ROWS ? last + 1 - at : READ_ROWS;
-        bool end = at + rows == last + 1;
-        for (int i = 0; i < rows; i++)
-            m->rows[i] = (cop_row){.seq = m->seq, .token = view->tokens[at + i], .parent = i - 1, .want_logits = end && i == rows - 1};
-        if (cop_seq_reserve(m->seq, rows) || cop_model_forward(m->model, m->ws, m->rows, rows, NULL)) return false;
-        memcpy(m->text + at, view->tokens + at, (size_t)rows * sizeof *m->text);
-        cop_seq_commit(m->seq, NULL, rows);
-        if (end) memcpy(m->root, cop_workspace_logits(m->ws, rows - 1), (size_t)m->model->desc.V * sizeof(float));
-        at += rows;
-    }
-    return true;
-}
+static void reset(void *state) { cop_seq_truncate(((model_drafter *)state)->second.seq, 0); }
 
 // log of the sum of exponentials; destroys x.
 static float log_sum(const model_drafter *m, float *x, float *max) {
     *max = x[0];
     for (int i = 1; i < m->V; i++) *max = x[i] > *max ? x[i] : *max;
-    return (float)cop_log((double)m->model->kernels.softmax(x, m->V)) + *max;
+    return (float)cop_log((double)m->setup.draft->kernels.softmax(x, m->V)) + *max;
 }
 
 // Tokens of the tree from below the root down to `node`.
@@ -266,23 +223,22 @@ static bool compute_level(model_drafter *m, const cop_tree *tree, branch *level,
     int computed = *n_rows;
     for (int i = 0; i < n; i++) {
         const cop_node *t = &tree->nodes[level[i].node];
-        if (t->token < 0 || t->token >= m->model->desc.V) return false;
+        if (t->token < 0 || t->token >= m->setup.draft->desc.V) return false;
         level[i].row = m->row_of[level[i].node] = (*n_rows)++;
-        m->rows[level[i].row] = (cop_row){.seq = m->seq, .token = t->token, .parent = t->parent ? m->row_of[t->parent] : -1, .want_logits = true};
+        m->second.rows[level[i].row] = (cop_row){.seq = m->second.seq, .token = t->token, .parent = t->parent ? m->row_of[t->parent] : -1, .want_logits = true};
     }
-    const cop_forward_options options = {.computed = computed};
-    return !cop_seq_reserve(m->seq, *n_rows) && !cop_model_forward(m->model, m->ws, m->rows, *n_rows, &options);
+    return cop_follower_compute(&m->second, *n_rows, computed, NULL);
 }
 
 static void propose(void *state, const cop_view *view, cop_tree *tree) {
     model_drafter *m = state;
-    if (view->n_tokens > m->setup.max_tokens || !catch_up(m, view)) return;
+    if (!cop_follower_read(&m->second, view->tokens, view->n_tokens)) return;
     int depth = m->depth < tree->max_depth ? m->depth : tree->max_depth, n_rows = 0;
     m->level[0] = (branch){.node = COP_TREE_ROOT, .value = 1};
     for (int d = 0, n = 1; d < depth && n > 0; d++) {
         int n_next = 0, computed = n_rows - n;
         for (int i = 0; i < n; i++) {
-            const float *logits = d == 0 ? m->root : cop_workspace_logits(m->ws, m->level[i].row - computed);
+            const float *logits = d == 0 ? m->second.logits : cop_workspace_logits(m->second.ws, m->level[i].row - computed);
             n_next = expand(m, view, tree, &m->level[i], logits, d, n_next);
         }
         n = settle(m, tree, n_next);
