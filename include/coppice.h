@@ -94,6 +94,7 @@ typedef struct cop_session_options {
     const char *draft;        /* drafters: "none", "auto", or NAME[:option=value,...][+NAME...]; NULL: none */
     const char *verify;       /* verifier, NAME[:option=value,...]; NULL: coupled */
     const char *control;      /* controller, NAME[:option=value,...]; NULL: auto with draft auto, else fixed */
+    const char *switch_models; /* "entropy[:option=value,...]": the draft model writes while it is sure; lossy. NULL: never */
     int remember;             /* 1: with draft auto, begin with what was learnt about this model on this
                                  machine, and keep what this session learns, in a file of the cache folder */
     void (*note)(void *user, const char *line); /* the controller's decisions in words; may be NULL */

@@ -38,6 +38,7 @@ struct cop_pool {
     _Alignas(64) atomic_ullong finished;  // phase, number of items done
     atomic_ullong claim;                // phase that no worker has claimed the end of
     atomic_int sleepers;
+    atomic_int limit;                   // workers from this one on stay out
     atomic_bool stop;
     cop_error_record *errors;           // [n], one per worker
     cop_status *results;                // [n]
@@ -114,7 +115,7 @@ static void *worker_main(void *p) {
         wait_change(pool, &pool->job, seen);
         if (atomic_load(&pool->stop)) return NULL;
         seen = atomic_load(&pool->job);
-        if (!enter(pool)) continue;
+        if (w->index >= atomic_load(&pool->limit) || !enter(pool)) continue;
         seen = atomic_load(&pool->job);  // the one that was entered: it does not end before this worker leaves
         run_worker(pool, w->index);
         leave(pool);
@@ -144,6 +145,7 @@ cop_status cop_pool_new(cop_pool **out, int n_threads) {
     pool->workers = cop_alloc_array(n, sizeof *pool->workers);
     pool->n = 1;
     atomic_store(&pool->gate, GATE_CLOSED);
+    atomic_store(&pool->limit, COP_MAX_THREADS);
     cop_status st = COP_OK;
     if (!pool->errors || !pool->results || !pool->threads || !pool->workers)
         st = cop_fail(COP_ERR_NOMEM, "threads: cannot allocate");
@@ -173,6 +175,8 @@ void cop_pool_free(cop_pool *pool) {
     cop_free(pool->workers);
     cop_free(pool);
 }
+
+void cop_pool_limit(cop_pool *pool, int n) { atomic_store(&pool->limit, n < 1 ? 1 : n); }
 
 int cop_pool_threads(const cop_pool *pool) { return pool->n; }
 
@@ -232,6 +236,74 @@ bool cop_pool_take(cop_pool *pool, int64_t n, int64_t grain, int64_t *begin, int
         here.done += most;
         return true;
     }
+}
+
+struct cop_task {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    void (*fn)(void *arg);  // NULL: idle
+    void *arg;
+    bool stop;
+};
+
+static void *task_main(void *p) {
+    cop_task *t = p;
+    pthread_mutex_lock(&t->mutex);
+    for (;;) {
+        while (!t->fn && !t->stop) pthread_cond_wait(&t->changed, &t->mutex);
+        if (!t->fn) break;
+        pthread_mutex_unlock(&t->mutex);
+        t->fn(t->arg);
+        pthread_mutex_lock(&t->mutex);
+        t->fn = NULL;
+        pthread_cond_broadcast(&t->changed);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return NULL;
+}
+
+cop_status cop_task_new(cop_task **out) {
+    *out = NULL;
+    cop_task *t = cop_alloc(sizeof *t);
+    if (!t) return cop_fail(COP_ERR_NOMEM, "task: cannot allocate");
+    pthread_mutex_init(&t->mutex, NULL);
+    pthread_cond_init(&t->changed, NULL);
+    if (pthread_create(&t->thread, NULL, task_main, t)) {
+        pthread_cond_destroy(&t->changed);
+        pthread_mutex_destroy(&t->mutex);
+        cop_free(t);
+        return cop_fail(COP_ERR_LIMIT, "task: cannot start a thread");
+    }
+    *out = t;
+    return COP_OK;
+}
+
+void cop_task_start(cop_task *t, void (*fn)(void *arg), void *arg) {
+    pthread_mutex_lock(&t->mutex);
+    t->fn = fn;
+    t->arg = arg;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void cop_task_wait(cop_task *t) {
+    pthread_mutex_lock(&t->mutex);
+    while (t->fn) pthread_cond_wait(&t->changed, &t->mutex);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void cop_task_free(cop_task *t) {
+    if (!t) return;
+    cop_task_wait(t);
+    pthread_mutex_lock(&t->mutex);
+    t->stop = true;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->mutex);
+    pthread_join(t->thread, NULL);
+    pthread_cond_destroy(&t->changed);
+    pthread_mutex_destroy(&t->mutex);
+    cop_free(t);
 }
 
 cop_status cop_lock_new(cop_lock **out) {

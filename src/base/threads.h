@@ -20,6 +20,8 @@ typedef struct cop_pool cop_pool;
 cop_status cop_pool_new(cop_pool **out, int n_threads);
 void cop_pool_free(cop_pool *pool);  // accepts NULL
 int cop_pool_threads(const cop_pool *pool);
+/* Let only the first n workers take part in the jobs to come (at least the caller); the others stay out of the way. */
+void cop_pool_limit(cop_pool *pool, int n);
 int cop_threads_usable(void);  // cores this process may run on
 
 /* Run fn(arg, worker) on the workers, the caller being worker 0, and return when all items are done and all
@@ -40,6 +42,13 @@ void cop_pool_barrier(cop_pool *pool, void (*serial)(void *arg), void *arg);
  * good part of the worker's share, then less and less, down to `grain` items at once. All workers give the
  * same n in one phase, and have done what they took when they next call cop_pool_barrier or return. */
 bool cop_pool_take(cop_pool *pool, int64_t n, int64_t grain, int64_t *begin, int64_t *end);
+
+/* One thing at a time beside the caller, on a thread of its own. start needs an idle task; wait returns when fn has. */
+typedef struct cop_task cop_task;
+cop_status cop_task_new(cop_task **out);
+void cop_task_free(cop_task *task);  // waits; accepts NULL
+void cop_task_start(cop_task *task, void (*fn)(void *arg), void *arg);
+void cop_task_wait(cop_task *task);
 
 /* A plain lock for the few places that need one: engine/scheduler, serve/queue, the model table. */
 typedef struct cop_lock cop_lock;

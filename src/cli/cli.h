@@ -45,7 +45,7 @@ typedef struct cop_model_args {
 
 /* Options of the commands that decode: how they draft. `model` is the field of the cop_model_args. */
 typedef struct cop_draft_args {
-    const char *draft, *verify, *control;
+    const char *draft, *verify, *control, *switch_models;
     bool verbose;
 } cop_draft_args;
 #define COP_DRAFT_ARGS(type, field, model)                                                                                            \
@@ -55,6 +55,8 @@ typedef struct cop_draft_args {
     {0, "verify", COP_ARG_TEXT, offsetof(type, field.verify), 0, 0, "NAME", "verifier; default coupled, which changes no text"},      \
     {0, "control", COP_ARG_TEXT, offsetof(type, field.control), 0, 0, "NAME",                                                         \
      "controller, NAME[:option=value,...]; default auto with --draft auto, else fixed"},                                              \
+    {0, "switch", COP_ARG_TEXT, offsetof(type, field.switch_models), 0, 0, "NAME",                                                    \
+     "entropy[:theta=BITS,...]: the draft model writes while it is sure; lossy"},                                                     \
     {0, "verbose", COP_ARG_FLAG, offsetof(type, field.verbose), 0, 0, NULL, "what the controller decides, on standard error"}
 
 /* Set a session's options from them. `automatic`: what drafts when nothing was said. */

@@ -75,6 +75,7 @@ void cop_cli_draft_options(cop_session_options *out, const cop_draft_args *args)
     out->draft = args->draft ? args->draft : "auto";
     out->verify = args->verify;
     out->control = args->control;
+    out->switch_models = args->switch_models;
     if (args->verbose) out->note = print_note;
 }
 
@@ -85,7 +86,13 @@ json_t *cop_cli_draft_json(const cop_session *s) {
     int deepest = COP_DEPTHS;
     while (deepest > 0 && !st->by_depth[deepest - 1]) deepest--;
     for (int i = 0; i < deepest; i++) json_array_append_new(depths, json_integer((json_int_t)st->by_depth[i]));
-    return json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f, s:I}", "drafters", names, "verify", s->verifier->name,
+    json_t *turns = NULL;
+    if (s->turns) {
+        const cop_switch_stats *w = cop_switch_get_stats(s->turns);
+        turns = json_pack("{s:I, s:I, s:I}", "small_tokens", (json_int_t)w->small_tokens, "large_tokens", (json_int_t)w->large_tokens, "switches",
+                          (json_int_t)w->switches);
+    }
+    return json_pack("{s:o*, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f, s:I}", "switch", turns, "drafters", names, "verify", s->verifier->name,
                      "control", s->controller->name, "steps", (json_int_t)st->steps, "rows", (json_int_t)st->rows, "proposed",
                      (json_int_t)st->proposed, "drafted", (json_int_t)st->drafted, "accepted", (json_int_t)st->accepted, "by_depth", depths,
                      "draft_seconds", st->draft_seconds, "verify_seconds", st->verify_seconds, "off_steps", (json_int_t)st->off_steps);

@@ -48,6 +48,8 @@ static json_t *collect(void) {
         const cop_controller_type *c = cop_controllers[i];
         add(all, "control", c->name, c->summary, c->source, true, 0, c->options);
     }
+    add(all, "switch", "entropy", "the draft model writes while it is sure, the model while it is not", "Simonds 2025", false,
+        COP_NEEDS_SECOND_MODEL, cop_switch_options());
     return all;
 }
 

@@ -8,12 +8,14 @@ extern const cop_drafter_type cop_drafter_trigram;
 extern const cop_drafter_type cop_drafter_recycle;
 extern const cop_drafter_type cop_drafter_model;
 extern const cop_drafter_type cop_drafter_swift;
+extern const cop_drafter_type cop_drafter_pearl;
 
 const cop_drafter_type *const cop_drafters[] = {
     &cop_drafter_copy,
     &cop_drafter_trigram,
     &cop_drafter_recycle,
     &cop_drafter_model,
+    &cop_drafter_pearl,
     &cop_drafter_swift,
     NULL,
 };

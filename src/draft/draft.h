@@ -46,6 +46,9 @@ typedef struct cop_drafter_type {
      * tree->max_depth say how much is wanted; cop_tree_add keeps to them. A node's logp is the drafter's
      * own belief, its bucket the class of confidence by which controllers learn what the belief is worth. */
     void (*propose)(void *state, const cop_view *view, cop_tree *tree);
+    /* The tree is fixed and its forward is about to run: begin what is done beside it; observe, reset and stop wait for
+     * that. Touches nothing of the target. May be NULL. */
+    void (*ahead)(void *state, const cop_view *view, const cop_tree *tree);
     /* After every step, the view as before it; `tree` is what was computed. May be NULL. */
     void (*observe)(void *state, const cop_view *view, const cop_tree *tree, const cop_rows_view *rows, const cop_accepted *got);
     /* The sequence was replaced or cut: forget what depends on it. May be NULL. */

@@ -108,6 +108,8 @@ static cop_status open_session(cop_session *s, const cop_session_options *o, con
     COP_TRY(open_buffers(s));
     COP_TRY(open_sampler(s, o));
     COP_TRY(cop_session_open_plugins(s, o));
+    if (o->switch_models) COP_TRY(cop_switch_open(&s->turns, s, o->switch_models));
+    s->options.switch_models = NULL;
     s->options.draft = s->options.verify = s->options.control = NULL;  // borrowed
     s->options.stop = NULL;
     s->options.bias_tokens = NULL;
@@ -138,6 +140,7 @@ cop_status cop_session_open(cop_session **out, cop_engine *engine, const cop_ses
 void cop_session_close(cop_session *s) {
     if (!s) return;
     cop_session_close_plugins(s);
+    cop_switch_close(s->turns);
     cop_sampler_free(s->sampler);
     cop_tree_fini(&s->tree);
     cop_tree_fini(&s->proposed);

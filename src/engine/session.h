@@ -10,6 +10,7 @@
 #include "control/control.h"
 #include "coppice.h"
 #include "draft/draft.h"
+#include "draft/follower.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 #include "verify/verify.h"
@@ -52,6 +53,20 @@ typedef struct cop_watch {
     void *user;
 } cop_watch;
 
+/* Two models that take turns (engine/switch.c). */
+typedef struct cop_switch cop_switch;
+typedef struct cop_switch_stats {
+    int64_t small_tokens, large_tokens, switches;
+} cop_switch_stats;
+cop_status cop_switch_open(cop_switch **out, const cop_session *s, const char *text);  // "entropy[:option=value,...]"
+void cop_switch_close(cop_switch *w);  // accepts NULL
+const cop_option *cop_switch_options(void);
+const cop_switch_stats *cop_switch_get_stats(const cop_switch *w);
+/* The logits by which the large model decided a token. */
+void cop_switch_see(cop_switch *w, const cop_model *large, const float *logits);
+/* Is it the small model's turn: then the next token is in s->verdict. */
+bool cop_switch_write(cop_switch *w, cop_session *s);
+
 struct cop_session {
     cop_engine *engine;
     cop_cache *cache;        // shared by forks
@@ -75,6 +90,7 @@ struct cop_session {
     bool controller_started;
     cop_step_report report;  // of the step that runs
     bool remember;           // keep what was learnt when the session closes
+    cop_switch *turns;       // NULL: the model writes alone
     cop_watch watch;         // step NULL: nobody
     cop_tree proposed;       // copy for the watcher; empty without one
     cop_fate *fates;         // [max_nodes] or NULL

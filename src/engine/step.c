@@ -12,6 +12,7 @@
 static float *node_logits(void *engine, int node) {
     cop_session *s = engine;
     float *logits = cop_workspace_logits(s->ws, node);
+    if (s->turns) cop_switch_see(s->turns, s->engine->model, logits);
     if (s->hash_logits) s->logits_hash = XXH3_64bits_withSeed(logits, (size_t)s->engine->model->desc.V * sizeof(float), s->logits_hash);
     return logits;
 }
@@ -108,12 +109,21 @@ static void count(cop_session *s, int n_rows, int n_keep) {
 cop_status cop_step(cop_session *s, bool *ended) {
     if (s->n_tokens < 1) return cop_fail(COP_ERR_ARG, "step: the sequence is empty");
     if (s->n_tokens >= s->context) return cop_fail(COP_ERR_LIMIT, "context is full: %d tokens, at most %d", s->n_tokens, s->context);
+    if (s->turns && cop_switch_write(s->turns, s)) {
+        s->tokens[s->n_tokens++] = s->verdict.tokens[0];
+        s->stats.steps++;
+        *ended = is_end(s, s->tokens[s->n_tokens - 1]);
+        return COP_OK;
+    }
+    if (s->turns) COP_TRY(cop_session_prefill(s, NULL, NULL));  // what the small model wrote meanwhile
     const cop_view view = {s->tokens, s->n_tokens, s->n_prompt, s->options.seed, s->context, s->sampler};
     propose(s, &view);
     show_proposed(s);
     prune(s, &view);
     int n_rows = rows_from_tree(s);
 
+    for (int i = 0; i < s->n_drafters; i++)
+        if (s->report.asked[i] && s->drafters[i].type->ahead) s->drafters[i].type->ahead(s->drafters[i].state, &view, &s->tree);
     double start = cop_clock();
     COP_TRY(cop_seq_reserve(s->seq, n_rows));
     COP_TRY(cop_model_forward(s->engine->model, s->ws, s->rows, n_rows, NULL));

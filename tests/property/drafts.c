@@ -155,6 +155,28 @@ static void so_does_every_lossless_verifier_that_draws_nothing(void **state) {
     cop_engine_close(e);
 }
 
+// Two models that take turns are one model when they are the same.
+static void a_switch_between_equal_models_changes_nothing(void **state) {
+    (void)state;
+    static const char *const switches[] = {"entropy", "entropy:theta=0,dwell=0", "entropy:theta=5,window=3,dwell=2", "entropy:theta=20"};
+    cop_engine *e = open_engine(models[1], NULL, 2);
+    for (uint64_t seed = 0; seed < 3; seed++)
+        for (int i = 0; i < 4; i++) {
+            cop_session_options o = seeded(seed);
+            uint64_t hash;
+            cop_session *plain = write(e, &o, &hash);
+            o.switch_models = switches[i];
+            o.draft = i % 2 ? "copy" : "none";
+            cop_session *s = write(e, &o, &hash);
+            assert_int_equal(s->n_tokens, plain->n_tokens);
+            assert_memory_equal(s->tokens, plain->tokens, (size_t)s->n_tokens * sizeof *s->tokens);
+            assert_true(cop_switch_get_stats(s->turns)->small_tokens > 0);
+            cop_session_close(s);
+            cop_session_close(plain);
+        }
+    cop_engine_close(e);
+}
+
 // Draws change the text, not its end: it is of the length that was asked for and inside the vocabulary.
 static void drafts_that_are_drawn_run_to_the_end(void **state) {
     (void)state;
@@ -196,6 +218,7 @@ int main(void) {
         cmocka_unit_test(so_does_every_shape_of_tree),
         cmocka_unit_test(so_does_every_controller),
         cmocka_unit_test(so_does_every_lossless_verifier_that_draws_nothing),
+        cmocka_unit_test(a_switch_between_equal_models_changes_nothing),
         cmocka_unit_test(drafts_that_are_drawn_run_to_the_end),
         cmocka_unit_test(a_drafter_without_its_model_is_refused),
     };
