@@ -170,9 +170,9 @@ MODELS = {
         **rope(1e4)),
         "layers 0 and 2 without rotation (a bool array rope.pattern), biases on q, k, v and output"),
 }
-for _t in ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL"):
+for _t in ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4"):
     MODELS["tiny-" + _t.lower()] = ("llama", "smollm", _t, LEGACY, f"all matrices {_t}, norms F32")
-for _t in ("Q4_K", "Q5_K", "Q6_K"):
+for _t in ("Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_XS"):
     MODELS["tiny-" + _t.lower()] = ("llama", "smollm", _t, KQUANT, f"all matrices random {_t} blocks, norms F32")
 
 
@@ -309,6 +309,32 @@ def rope_divisors(config):
     return np.where(wave < t0 / high, 1.0, np.where(wave > t0 / low, factor, middle)).astype(np.float32)
 
 
+def random_low_bits(kind, n, std, rng):
+    """n blocks of Q2_K, Q3_K or IQ4_XS."""
+    out = rng.integers(0, 256, (n, gguf.GGML_QUANT_SIZES[Q[kind]][1])).astype(np.uint8)
+    half = lambda x: x.astype(np.float16).view(np.uint8).reshape(n, 2)
+    wobble = rng.uniform(0.8, 1.2, n)
+    if kind == "Q2_K":
+        scale = rng.integers(3, 16, (n, 16))
+        low = np.clip(scale + rng.integers(-2, 3, (n, 16)), 0, 15)
+        out[:, 0:16] = scale | low << 4
+        d = std / (1.118 * 10) * wobble
+        out[:, 80:82], out[:, 82:84] = half(d), half(1.5 * d)
+        return out
+    scale = 32 + rng.integers(6, 32, (n, 16)) * rng.choice([-1, 1], (n, 16))
+    if kind == "Q3_K":
+        out[:, 96:104] = (scale[:, :8] & 15) | (scale[:, 8:] & 15) << 4
+        high = (scale >> 4).reshape(n, 4, 4)
+        out[:, 104:108] = high[:, 0] | high[:, 1] << 2 | high[:, 2] << 4 | high[:, 3] << 6
+        out[:, 108:110] = half(std / (2.29 * 20) * wobble)
+        return out
+    scale = scale[:, :8]
+    out[:, 0:2] = half(std / (67.6 * 20) * wobble)
+    out[:, 2:4] = ((scale >> 4) << 2 * np.arange(8)).sum(1).astype(np.uint16).view(np.uint8).reshape(n, 2)
+    out[:, 4:8] = (scale[:, 0::2] & 15) | (scale[:, 1::2] & 15) << 4
+    return out
+
+
 def random_blocks(kind, shape, std, rng):
     """Valid blocks of a type that gguf-py does not write, with every field used; elements are centred and have about the asked deviation."""
     if kind == "IQ4_NL":
@@ -316,8 +342,14 @@ def random_blocks(kind, shape, std, rng):
         d = std / 67.6 * rng.uniform(0.8, 1.2, len(out)) * rng.choice([-1, 1], len(out))
         out[:, 0:2] = d.astype(np.float16).view(np.uint8).reshape(-1, 2)
         return out.reshape(shape[0], -1)
+    if kind == "MXFP4":
+        out = rng.integers(0, 256, (shape[0] * shape[1] // 32, 17)).astype(np.uint8)
+        out[:, 0] = 127 + round(math.log2(std / 2.93)) + rng.integers(0, 2, len(out)) - rng.integers(0, 2, len(out))
+        return out.reshape(shape[0], -1)
     rows, blocks = shape[0], shape[1] // 256
     n = rows * blocks
+    if kind in ("Q2_K", "Q3_K", "IQ4_XS"):
+        return random_low_bits(kind, n, std, rng).reshape(rows, -1)
     if kind == "Q6_K":
         out = np.zeros((n, 210), np.uint8)
         out[:, :192] = rng.integers(0, 256, (n, 192))
@@ -434,7 +466,7 @@ def write_gguf(path, arch, tokenizer, kind, model, config, rng):
             w.add_tensor(name, np.ascontiguousarray(x, dtype=np.float32))
             continue
         q = Q[kind]
-        raw = random_blocks(kind, x.shape, float(x.std()), rng) if kind.endswith(("_K", "_NL")) else gguf.quants.quantize(x, q)
+        raw = random_blocks(kind, x.shape, float(x.std()), rng) if kind.endswith(("_K", "_NL", "_XS", "P4")) else gguf.quants.quantize(x, q)
         w.add_tensor(name, raw, raw_dtype=q)
     if arch in PERMUTED and config.rope_parameters["rope_type"] == "llama3":
         w.add_tensor("rope_freqs.weight", rope_divisors(config))
@@ -559,12 +591,15 @@ def check_dequantisation():
     """The vectors of byte blocks b[i] = 37 i + 11 with d = 1 and m = 0.5: first element, sum, weighted sum."""
     expect = {"Q4_0": (-3, -21, -348), "Q4_1": (15.5, 261, 2147.5), "Q5_0": (9, 15, 231), "Q5_1": (19.5, 521, 4263.5),
               "Q8_0": (85, -176, -3779), "Q4_K": (315.5, 54440, 495876), "Q5_K": (811.5, 116216, 1068332),
-              "Q6_K": (-1431, 4612, 80705), "IQ4_NL": (-35, -257, -4743)}
+              "Q6_K": (-1431, 4612, 80705), "IQ4_NL": (-35, -257, -4743), "Q2_K": (33, 2059, 17659),
+              "Q3_K": (81, 958, 4578), "IQ4_XS": (65, -11005, -168094), "MXFP4": (0, 25, 264)}
     for kind, (first, total, weighted) in expect.items():
         size, n = gguf.GGML_QUANT_SIZES[Q[kind]][1], gguf.GGML_QUANT_SIZES[Q[kind]][0]
         b = ((37 * np.arange(size) + 11) % 256).astype(np.uint8)
-        at = 208 if kind == "Q6_K" else 0
-        b[at:at + 2] = [0x00, 0x3C]
+        at = {"Q6_K": 208, "Q2_K": 80, "Q3_K": 108}.get(kind, 0)
+        b[at:at + 2] = [128, b[1]] if kind == "MXFP4" else [0x00, 0x3C]
+        if kind == "Q2_K":
+            b[82:84] = [0x00, 0x38]
         if kind in ("Q4_1", "Q5_1", "Q4_K", "Q5_K"):
             b[2:4] = [0x00, 0x38]
         x = gguf.quants.dequantize(b.reshape(1, -1), Q[kind]).reshape(-1)

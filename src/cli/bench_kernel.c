@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/noise.h"
 #include "cli/bench.h"
+#include "kernel/quantise_file.h"
 
 #define COLD_BYTES ((size_t)160 << 20)  // matrices together exceed the L3 several times
 #define MOST_WIDTHS 32
@@ -15,7 +16,8 @@ static const struct {
     cop_dtype type;
 } types[] = {
     {"q4_0", COP_Q4_0}, {"q4_1", COP_Q4_1}, {"q5_0", COP_Q5_0}, {"q5_1", COP_Q5_1}, {"q8_0", COP_Q8_0}, {"q4_k", COP_Q4_K},
-    {"q5_k", COP_Q5_K}, {"q6_k", COP_Q6_K}, {"iq4_nl", COP_IQ4_NL}, {"bf16", COP_BF16}, {"f16", COP_F16},   {"f32", COP_F32},
+    {"q5_k", COP_Q5_K}, {"q6_k", COP_Q6_K}, {"iq4_nl", COP_IQ4_NL}, {"q2_k", COP_Q2_K}, {"q3_k", COP_Q3_K},
+    {"iq4_xs", COP_IQ4_XS}, {"mxfp4", COP_MXFP4}, {"bf16", COP_BF16}, {"f16", COP_F16},   {"f32", COP_F32},
 };
 #define N_TYPES (sizeof types / sizeof *types)
 
@@ -46,26 +48,23 @@ static cop_status product_worker(void *arg, int worker) {
     return COP_OK;
 }
 
-// Random bytes with the scales made harmless: a file row of random codes is packed once and copied.
+// One tile of random weights, and copies of it.
 static cop_status fill(product_job *j) {
-    const cop_dtype_info *info = cop_dtype_get(j->w.type);
     uint64_t row_bytes;
     COP_TRY(cop_dtype_bytes(j->w.type, (uint64_t)j->w.cols, &row_bytes));
-    uint8_t *rows = cop_alloc((size_t)row_bytes * COP_TILE);
-    if (!rows) return cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
-    for (size_t i = 0; i < (size_t)row_bytes * COP_TILE; i++) rows[i] = (uint8_t)cop_noise_bits(3, COP_NOISE_DRAFT, i, 0);
-    for (size_t at = 0; at < (size_t)row_bytes * COP_TILE; at += (size_t)info->block_bytes) {
-        bool plain = info->block == 1;
-        uint8_t *block = rows + at, *d = j->w.type == COP_Q6_K ? block + 208 : block;
-        if (plain) block[info->block_bytes - 1] = 0x3c;  // about 1, whatever the type
-        else d[0] = 0x00, d[1] = 0x20;
-        if (!plain && j->w.type != COP_Q6_K) block[2] = 0x00, block[3] = 0x20;
+    float *x = cop_alloc_array((size_t)j->w.cols, sizeof *x);
+    uint8_t *rows = cop_alloc_array((size_t)row_bytes, COP_TILE);
+    cop_status st = x && rows ? COP_OK : cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
+    for (int r = 0; !st && r < COP_TILE; r++) {
+        for (int i = 0; i < j->w.cols; i++) x[i] = (float)cop_noise_uniform(3, COP_NOISE_DRAFT, (uint64_t)i, (uint64_t)r) - 0.5f;
+        st = cop_quantise_row(rows + (size_t)r * (size_t)row_bytes, j->w.type, x, j->w.cols);
     }
-    for (int t = 0; t < j->w.n_tiles; t++)
-        cop_pack_tile(j->data + (size_t)t * j->w.tile_bytes, j->w.type, rows, (size_t)row_bytes, COP_TILE, j->w.cols, 0);
-    for (int i = 1; i < j->n_matrices; i++) memcpy(j->data + (size_t)i * j->matrix_bytes, j->data, j->matrix_bytes);
+    for (int t = 0; !st && t < j->w.n_tiles * j->n_matrices; t++)
+        if (t == 0) cop_pack_tile(j->data, j->w.type, rows, (size_t)row_bytes, COP_TILE, j->w.cols, 0);
+        else memcpy(j->data + (size_t)t * j->w.tile_bytes, j->data, j->w.tile_bytes);
+    cop_free(x);
     cop_free(rows);
-    return COP_OK;
+    return st;
 }
 
 typedef struct activations {
@@ -156,7 +155,7 @@ cop_status cop_bench_kernel(cop_bench *b) {
         st = bench_type(b, t, widths, n_widths, &a);
         cop_cli_progress("kernels", (double)(t + 1) / N_TYPES);
     }
-    if (!st && !found) st = cop_fail(COP_ERR_ARG, "--type %s: none of q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k, iq4_nl, bf16, f16, f32", b->args->types);
+    if (!st && !found) st = cop_fail(COP_ERR_ARG, "--type %s: none of q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k, iq4_nl, q2_k, q3_k, iq4_xs, mxfp4, bf16, f16, f32", b->args->types);
     cop_cli_progress("", 1);
     if (!st) st = cop_bench_stream(b);
     cop_free(a.rows);

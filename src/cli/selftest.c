@@ -52,15 +52,24 @@ static void fill_floats(float *x, size_t n, uint64_t seed) {
     for (size_t i = 0; i < n; i++) x[i] = (float)(8 * cop_noise_uniform(seed, COP_NOISE_DRAFT, i, 0) - 4);
 }
 
+// Makes the halves among a block's random bytes numbers near one.
+static void tame_scales(uint8_t *block, cop_dtype type) {
+    const cop_dtype_info *info = cop_dtype_get(type);
+    bool one = type == COP_Q3_K || type == COP_Q6_K || type == COP_Q8_0 || type == COP_IQ4_NL || type == COP_IQ4_XS;
+    bool behind = type == COP_Q2_K || type == COP_Q3_K || type == COP_Q6_K;
+    if (type == COP_MXFP4) {
+        block[0] = (uint8_t)(120 | (block[0] & 7));
+        return;
+    }
+    int n = one || info->block == 1 ? 1 : 2, at = behind || info->block == 1 ? info->block_bytes - 2 * n : 0;
+    for (int i = 0; i < n; i++) block[at + 2 * i + 1] = (uint8_t)(0x38 | (block[at + 2 * i + 1] & 0x83));
+}
+
 static uint64_t product_hash(const cop_kernels *k, data *d, cop_dtype type) {
     const cop_dtype_info *info = cop_dtype_get(type);
     size_t row_bytes = (size_t)(COLS / info->block * info->block_bytes);
     for (size_t i = 0; i < row_bytes * COP_TILE; i++) d->rows[i] = (uint8_t)cop_noise_bits(2, COP_NOISE_DRAFT, i, type);
-    for (size_t at = 0; at < row_bytes * COP_TILE; at += (size_t)info->block_bytes) {  // scales near one
-        uint8_t *scale = d->rows + at + (type == COP_Q6_K ? 208 : info->block == 1 ? (size_t)info->block_bytes - 2 : 0);
-        scale[1] = (uint8_t)(0x38 | (scale[1] & 0x83));
-        if (info->block > 1 && type != COP_Q6_K && type != COP_Q8_0 && type != COP_IQ4_NL) scale[3] = (uint8_t)(0x38 | (scale[3] & 0x83));
-    }
+    for (size_t at = 0; at < row_bytes * COP_TILE; at += (size_t)info->block_bytes) tame_scales(d->rows + at, type);
     memset(d->tile, 0, sizeof d->tile);
     cop_pack_tile(d->tile, type, d->rows, row_bytes, COP_TILE, COLS, 0);
     for (int c = 0; c < COLUMNS; c++)
@@ -106,7 +115,8 @@ static uint64_t attention_hash(const cop_kernels *k, data *d, cop_kv_type type) 
     return XXH64(d->y, 3 * (size_t)head * sizeof(float), XXH64(d->s, 3 * COP_PAGE * sizeof(float), 0));
 }
 
-static const cop_dtype types[] = {COP_F32, COP_F16, COP_BF16, COP_Q4_0, COP_Q4_1, COP_Q5_0, COP_Q5_1, COP_Q8_0, COP_Q4_K, COP_Q5_K, COP_Q6_K, COP_IQ4_NL};
+static const cop_dtype types[] = {COP_F32, COP_F16, COP_BF16, COP_Q4_0, COP_Q4_1, COP_Q5_0, COP_Q5_1, COP_Q8_0, COP_Q4_K, COP_Q5_K, COP_Q6_K, COP_IQ4_NL,
+                                  COP_Q2_K, COP_Q3_K, COP_IQ4_XS, COP_MXFP4};
 #define N_TYPES (sizeof types / sizeof *types)
 #define N_KERNELS (N_TYPES + 1 + COP_N_KV_TYPES)
 

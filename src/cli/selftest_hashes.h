@@ -18,6 +18,10 @@ static const uint64_t kernel_hashes[] = {
     0x3c40bc64c4671056,  // product Q5_K
     0x7e42fd493a4683c9,  // product Q6_K
     0x8b56224d8f52417f,  // product IQ4_NL
+    0x93a183cb07d94fb5,  // product Q2_K
+    0x159babbd9753a23c,  // product Q3_K
+    0xae47f45614cd4e8d,  // product IQ4_XS
+    0x8824def602dd8237,  // product MXFP4
     0x562f57fd9ad756e3,  // rows
     0x5b121463094f7e42,  // attention f16
     0x3280545bee9ce762,  // attention bf16

@@ -31,6 +31,10 @@
         SET(product[COP_Q5_K], cop_product_q5_k_##level_);                \
         SET(product[COP_Q6_K], cop_product_q6_k_##level_);                \
         SET(product[COP_IQ4_NL], cop_product_iq4_nl_##level_);            \
+        SET(product[COP_Q2_K], cop_product_q2_k_##level_);                \
+        SET(product[COP_Q3_K], cop_product_q3_k_##level_);                \
+        SET(product[COP_IQ4_XS], cop_product_iq4_xs_##level_);            \
+        SET(product[COP_MXFP4], cop_product_mxfp4_##level_);              \
         SET(rmsnorm, cop_rmsnorm_##level_);                               \
         SET(layernorm, cop_layernorm_##level_);                           \
         SET(add, cop_add_##level_);                                       \

@@ -29,25 +29,30 @@
 //   nibbles     256 bytes: four vectors; the low nibble of vector j is vector j, the high nibble
 //               is vector j + 4 (columns 16 + 4j + t)
 //   fifth bits   64 bytes: bit j of byte 4r + t is bit 4 of vector j
-//   high pairs  128 bytes: two vectors i = 0, 1; of byte 4r + t, bits 2u and 2u + 1 are bits 4 and 5
-//               of vector i + 2u, u = 0 … 3
+//   pairs       128 bytes: two vectors i = 0, 1; of byte 4r + t, bits 2u and 2u + 1 are two bits of
+//               vector i + 2u, u = 0 … 3: bits 4 and 5 (Q6_K), bits 0 and 1 (Q2_K, Q3_K)
+//   third bits   64 bytes: bit j of byte 4r + t is bit 2 of vector j
 //   bytes       512 bytes: eight vectors of signed bytes
 //   halves       16 IEEE half numbers, one per row
 //
 //   type        one block                                                    bytes per tile
 //   Q4_0        nibbles, d halves                                            288 per 32 columns
 //   IQ4_NL      as Q4_0; a nibble is an index into cop_iq4_nl_values          288 per 32
+//   MXFP4       nibbles, indices into cop_mxfp4_values; exponents [16] u8     272 per 32
 //   Q4_1        nibbles, d halves, m halves                                  320 per 32
 //   Q5_0        nibbles, fifth bits, d halves                                352 per 32
 //   Q5_1        nibbles, fifth bits, d halves, m halves                      384 per 32
 //   Q8_0        bytes, d halves                                              544 per 32
+//   Q2_K        8 x pairs, SM[16][16] u8 (S low, M high), D halves, DM halves 1344 per 256
+//   Q3_K        8 x (pairs, third bits), S[16][16] u8 (plus 32), D halves     1824 per 256
+//   IQ4_XS      8 x nibbles as IQ4_NL, S[8][16] u8 (plus 32), D halves        2208 per 256
 //   Q4_K        8 x nibbles, S[8][16] u8, M[8][16] u8, D halves, DM halves   2368 per 256
 //   Q5_K        8 x (nibbles, fifth bits), S, M, D, DM as Q4_K               2880 per 256
-//   Q6_K        8 x (nibbles, high pairs), S[16][16] s8, D halves            3360 per 256
+//   Q6_K        8 x (nibbles, pairs), S[16][16] s8, D halves                 3360 per 256
 //   BF16        16 rows x 2 columns: u16 at 2r + t, column 2j + t            64 per 2
 //   F16, F32    one column: 16 halves, or 16 floats                          32, 64 per 1
 //
-// Columns of the quantised types are a multiple of 32 (256 for the K types); columns of F16, F32 and
+// Columns of the quantised types are a multiple of 32 (256 for the K types and IQ4_XS); columns of F16, F32 and
 // BF16 are padded with zero columns to a multiple of 2.
 // ---------------------------------------------------------------------------------------------
 
@@ -78,6 +83,7 @@ void cop_pack_tile(uint8_t *out, cop_dtype type, const uint8_t *src, size_t row_
 void cop_dequantise(float *y, cop_dtype type, const uint8_t *src, int64_t n);
 
 float cop_half_to_float(uint16_t h);
+float cop_mxfp4_scale(uint8_t e);         // 2^(e - 128), what multiplies cop_mxfp4_values
 uint16_t cop_float_to_half(float x);      // round to nearest even; NaN stays NaN
 uint16_t cop_float_to_bf16(float x);      // round to nearest even; NaN stays NaN
 
@@ -117,15 +123,18 @@ typedef void cop_quantise_fn(cop_act *out, size_t stride, const float *x, int n_
  *
  * Quantised types, per row and column, blocks b in order, acc = 0:
  *   t   = exact integer sum over the 32 columns of q_w * q
- *           IQ4_NL: q_w = cop_iq4_nl_values[n]
+ *           IQ4_NL, IQ4_XS: q_w = cop_iq4_nl_values[n]   MXFP4: cop_mxfp4_values[n]
  *           Q4_0: q_w = n - 8   Q5_0, Q5_1, Q5_K: n - 16   Q8_0: n   Q4_1, Q4_K: n (unsigned)
  *           Q6_K: t = S[2b] * (sum of the first 16 of (n - 32) q) + S[2b+1] * (the second 16)
- *   u   = (float)t * w_d          w_d = d;  Q4_K, Q5_K: D * (float)S[b];  Q6_K: D
+ *           Q2_K: the same with n, Q3_K with n - 4
+ *   u   = (float)t * w_d          w_d = d;  MXFP4: 2^(e - 128);  Q4_K, Q5_K, IQ4_XS: D * (float)S[b];
+ *           Q2_K, Q3_K, Q6_K: D.  Q2_K: then u = fma(-(float)(M[2b] * (sum of the first 16 q) +
+ *           M[2b+1] * (sum of the second 16)), DM, u)
  *   acc = fma(u, x.d, acc)
  *   with minima:  acc = fma(w_m, x.ds, acc)
  *           Q4_1: w_m = m         Q5_1: w_m = fma(16, d, m)
  *           Q4_K: w_m = -(DM * (float)M[b])      Q5_K: w_m = fma(16, w_d, -(DM * (float)M[b]))
- * (t of Q6_K is below 2^24 in magnitude, so (float)t is exact everywhere.)
+ * (t is below 2^24 in magnitude, so (float)t is exact everywhere.)
  *
  * F32, F16, BF16: even = odd = 0; for each pair of columns even = fma(w[2j], x[2j], even),
  * odd = fma(w[2j+1], x[2j+1], odd); y = even + odd. */

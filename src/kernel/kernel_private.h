@@ -18,7 +18,9 @@
     COP_DECLARE cop_product_fn cop_product_f32_##level, cop_product_f16_##level, cop_product_bf16_##level; \
     COP_DECLARE cop_product_fn cop_product_q4_0_##level, cop_product_q4_1_##level, cop_product_q5_0_##level; \
     COP_DECLARE cop_product_fn cop_product_q5_1_##level, cop_product_q8_0_##level, cop_product_q4_k_##level; \
-    COP_DECLARE cop_product_fn cop_product_q5_k_##level, cop_product_q6_k_##level, cop_product_iq4_nl_##level;                \
+    COP_DECLARE cop_product_fn cop_product_q5_k_##level, cop_product_q6_k_##level, cop_product_iq4_nl_##level; \
+    COP_DECLARE cop_product_fn cop_product_q2_k_##level, cop_product_q3_k_##level, cop_product_iq4_xs_##level; \
+    COP_DECLARE cop_product_fn cop_product_mxfp4_##level;                                         \
     COP_DECLARE cop_rmsnorm_fn cop_rmsnorm_##level;                                               \
     COP_DECLARE cop_layernorm_fn cop_layernorm_##level;                                           \
     COP_DECLARE cop_add_fn cop_add_##level;                                                       \

@@ -81,8 +81,7 @@ static int iq4_xs_scale(const uint8_t *block, int k) {
     return ((block[4 + k / 2] >> k % 2 * 4 & 15) | (load16(block + 2) >> 2 * k & 3) << 4) - 32;
 }
 
-// 2^(e - 128) of MXFP4, for any byte.
-static float power_of_two(uint8_t e) { return e < 2 ? float_of_bits(0x00200000u << e) : float_of_bits((uint32_t)(e - 1) << 23); }
+float cop_mxfp4_scale(uint8_t e) { return e < 2 ? float_of_bits(0x00200000u << e) : float_of_bits((uint32_t)(e - 1) << 23); }
 
 // ---- dequantisation: the formats' definitions -------------------------------------------------
 
@@ -105,7 +104,7 @@ static void dequantise_32(float *y, cop_dtype type, const uint8_t *src) {
 }
 
 static void dequantise_mxfp4(float *y, const uint8_t *src) {
-    const float d = power_of_two(src[0]);
+    const float d = cop_mxfp4_scale(src[0]);
     for (int i = 0; i < 32; i++) y[i] = d * (float)cop_mxfp4_values[i < 16 ? src[1 + i] & 15 : src[1 + i - 16] >> 4];
 }
 
@@ -189,10 +188,14 @@ static layout layout_of(cop_dtype type) {
     case COP_BF16: return (layout){2, 64};
     case COP_IQ4_NL:
     case COP_Q4_0: return (layout){32, 288};
+    case COP_MXFP4: return (layout){32, 272};
     case COP_Q4_1: return (layout){32, 320};
     case COP_Q5_0: return (layout){32, 352};
     case COP_Q5_1: return (layout){32, 384};
     case COP_Q8_0: return (layout){32, 544};
+    case COP_Q2_K: return (layout){SUPER, 1344};
+    case COP_Q3_K: return (layout){SUPER, 1824};
+    case COP_IQ4_XS: return (layout){SUPER, 2208};
     case COP_Q4_K: return (layout){SUPER, 2368};
     case COP_Q5_K: return (layout){SUPER, 2880};
     case COP_Q6_K: return (layout){SUPER, 3360};
@@ -285,6 +288,38 @@ static void pack_q6_k(uint8_t *out, const uint8_t *src, int r) {
     memcpy(D + 2 * r, src + 208, 2);
 }
 
+static void pack_q2_k(uint8_t *out, const uint8_t *src, int r) {
+    uint8_t *SM = out + N_SUB * 128, *D = SM + 16 * COP_TILE;
+    for (int k = 0; k < N_SUB; k++) pack_pairs(out + k * 128, src + 16 + k / 4 * 32, k % 4 * 2, r);
+    for (int k = 0; k < 16; k++) SM[COP_TILE * k + r] = src[k];
+    memcpy(D + 2 * r, src + 80, 2);
+    memcpy(D + 32 + 2 * r, src + 82, 2);
+}
+
+static void pack_q3_k(uint8_t *out, const uint8_t *src, int r) {
+    uint8_t *S = out + N_SUB * 192, *D = S + 16 * COP_TILE;
+    for (int k = 0; k < N_SUB; k++) {
+        pack_pairs(out + k * 192, src + 32 + k / 4 * 32, k % 4 * 2, r);
+        pack_fifth_of_plane(out + k * 192 + 128, src, k, r);
+    }
+    for (int k = 0; k < 16; k++) S[COP_TILE * k + r] = (uint8_t)(q3_k_scale(src + 96, k) + 32);
+    memcpy(D + 2 * r, src + 108, 2);
+}
+
+static void pack_iq4_xs(uint8_t *out, const uint8_t *src, int r) {
+    uint8_t *S = out + N_SUB * 256, *D = S + N_SUB * COP_TILE;
+    for (int k = 0; k < N_SUB; k++) {
+        pack_nibbles(out + k * 256, src + 8 + 16 * k, r);
+        S[COP_TILE * k + r] = (uint8_t)(iq4_xs_scale(src, k) + 32);
+    }
+    memcpy(D + 2 * r, src, 2);
+}
+
+static void pack_mxfp4(uint8_t *out, const uint8_t *src, int r) {
+    pack_nibbles(out, src + 1, r);
+    out[256 + r] = src[0];
+}
+
 static void pack_block(uint8_t *out, cop_dtype type, const uint8_t *src, int r) {
     switch (type) {
     case COP_F32: memcpy(out + 4 * r, src, 4); break;
@@ -292,6 +327,10 @@ static void pack_block(uint8_t *out, cop_dtype type, const uint8_t *src, int r) 
     case COP_Q4_K:
     case COP_Q5_K: pack_q45_k(out, type, src, r); break;
     case COP_Q6_K: pack_q6_k(out, src, r); break;
+    case COP_Q2_K: pack_q2_k(out, src, r); break;
+    case COP_Q3_K: pack_q3_k(out, src, r); break;
+    case COP_IQ4_XS: pack_iq4_xs(out, src, r); break;
+    case COP_MXFP4: pack_mxfp4(out, src, r); break;
     default: pack_32(out, type, src, r); break;
     }
 }

@@ -158,7 +158,8 @@ static const char *const families[] = {
     "tiny-olmo2-a", "tiny-olmo2-b",
     "tiny-smollm3-a", "tiny-smollm3-b",
 };
-static const char *const types[] = {"tiny-f16", "tiny-bf16", "tiny-q8_0", "tiny-moe-q8_0", "tiny-lfm2-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
+static const char *const types[] = {"tiny-f16", "tiny-bf16", "tiny-q8_0", "tiny-moe-q8_0", "tiny-lfm2-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k",
+                                    "tiny-q2_k", "tiny-q3_k", "tiny-iq4_xs", "tiny-mxfp4"};
 
 static void every_family_gives_the_reference_logits(void **state) {
     (void)state;

@@ -29,7 +29,8 @@ static const char *const models[] = {
     "tiny-smollm3-a", "tiny-smollm3-b",
     "tiny-moe-q8_0", "tiny-lfm2-q8_0",
     "tiny-f16", "tiny-bf16",
-    "tiny-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k"};
+    "tiny-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k",
+    "tiny-q2_k", "tiny-q3_k", "tiny-iq4_xs", "tiny-mxfp4"};
 #define N_MODELS ((int)(sizeof models / sizeof *models))
 
 static char **wanted;  // names of models, NULL behind the last; none: all

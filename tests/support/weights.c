@@ -6,7 +6,7 @@
 
 const cop_dtype test_types[TEST_N_TYPES] = {COP_F32,  COP_F16,  COP_BF16, COP_Q4_0, COP_Q4_1, COP_Q5_0,
                                             COP_Q5_1, COP_Q8_0, COP_Q4_K, COP_Q5_K, COP_Q6_K,
-                                            COP_IQ4_NL};
+                                            COP_IQ4_NL, COP_Q2_K, COP_Q3_K, COP_IQ4_XS, COP_MXFP4};
 
 // xorshift64*: Vigna 2016.
 test_rng test_seed(uint64_t seed) { return (test_rng){seed * 0x9e3779b97f4a7c15u + 0x2545f4914f6cdd1du}; }
@@ -38,10 +38,20 @@ static void fill_quantised(uint8_t *block, cop_dtype type, test_weights kind, te
         uint8_t random = (uint8_t)test_bits(rng);
         block[i] = kind == TEST_W_LOW ? 0 : kind == TEST_W_HIGH ? 0xff : kind == TEST_W_EDGE ? 0x80 : random;
     }
-    if (type == COP_Q6_K) {
+    switch (type) {
+    case COP_Q6_K:
         if (kind == TEST_W_EDGE) memset(block, 0, 192);
         put16(block + 208, scale(kind, rng));
         return;
+    case COP_Q3_K: put16(block + 108, scale(kind, rng)); return;
+    case COP_Q2_K:
+        put16(block + 80, scale(kind, rng));
+        put16(block + 82, scale(kind, rng));
+        return;
+    case COP_MXFP4:  // any byte is a scale; most of them near one
+        if (kind == TEST_W_RANDOM) block[0] = (uint8_t)(120 + block[0] % 16);
+        return;
+    default: break;
     }
     put16(block, scale(kind, rng));
     if (type == COP_Q4_1 || type == COP_Q5_1 || type == COP_Q4_K || type == COP_Q5_K) put16(block + 2, scale(kind, rng));

@@ -12,7 +12,7 @@ test_rng test_seed(uint64_t seed);
 uint32_t test_bits(test_rng *rng);
 float test_uniform(test_rng *rng);  // in [-1, 1)
 
-#define TEST_N_TYPES 12
+#define TEST_N_TYPES 16
 extern const cop_dtype test_types[TEST_N_TYPES];  // every type that has a product
 bool test_is_float(cop_dtype type);               // F32, F16 or BF16
 bool test_fits(cop_dtype type, int cols);

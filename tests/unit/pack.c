@@ -129,8 +129,9 @@ static void tiles_have_the_documented_sizes(void **state) {
     } cases[] = {
         {COP_Q4_0, 64, 2 * 288}, {COP_Q4_1, 32, 320},      {COP_Q5_0, 32, 352},       {COP_Q5_1, 32, 384},
         {COP_Q8_0, 96, 3 * 544}, {COP_Q4_K, 256, 2368},    {COP_Q5_K, 512, 2 * 2880}, {COP_Q6_K, 256, 3360}, {COP_IQ4_NL, 96, 3 * 288},
+        {COP_Q2_K, 256, 1344},   {COP_Q3_K, 512, 2 * 1824}, {COP_IQ4_XS, 256, 2208},   {COP_MXFP4, 64, 2 * 272},
         {COP_BF16, 3, 2 * 64},   {COP_F16, 3, 4 * 32},     {COP_F32, 1, 2 * 64},      {COP_Q4_0, 33, 0},
-        {COP_Q4_K, 128, 0},      {COP_Q4_0, 0, 0},         {COP_F32, -2, 0},          {(cop_dtype)10, 256, 0},
+        {COP_Q4_K, 128, 0},      {COP_Q4_0, 0, 0},         {COP_F32, -2, 0},          {(cop_dtype)15, 256, 0},
         {COP_N_DTYPES, 32, 0},   {COP_F32, INT32_MAX, ((size_t)INT32_MAX + 1) * 64},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -27,11 +27,15 @@ enum { NIBBLES = 256, FIFTH = 64, PAIRS = 128, BYTES = 512, HALVES = 32, SCALES 
 
 // What one 32-column block of the tile says about scales, for a group of 4 rows.
 typedef struct scales {
-    float32x4_t d, m;   // w_d and w_m of the contract
-    int32x4_t s0, s1;   // Q6_K: the integer scales of the two halves
+    float32x4_t d, m;   // w_d and w_m of the contract; of Q2_K D and DM
+    int32x4_t s0, s1;   // the integer scales of the two halves: Q2_K, Q3_K, Q6_K
+    int32x4_t m0, m1;   // the minima of the two halves: Q2_K
 } scales;
 
-INLINE bool is_k(cop_dtype type) { return type == COP_Q4_K || type == COP_Q5_K || type == COP_Q6_K; }
+INLINE bool has_halves(cop_dtype type) { return type == COP_Q2_K || type == COP_Q3_K || type == COP_Q6_K; }
+INLINE bool is_k(cop_dtype type) {
+    return has_halves(type) || type == COP_IQ4_XS || type == COP_Q4_K || type == COP_Q5_K;
+}
 INLINE bool has_minimum(cop_dtype type) {
     return type == COP_Q4_1 || type == COP_Q5_1 || type == COP_Q4_K || type == COP_Q5_K;
 }
@@ -41,6 +45,8 @@ INLINE size_t quant_bytes(cop_dtype type) {
     switch (type) {
     case COP_Q8_0: return BYTES;
     case COP_Q6_K: return NIBBLES + PAIRS;
+    case COP_Q2_K: return PAIRS;
+    case COP_Q3_K: return PAIRS + FIFTH;
     case COP_Q5_0: case COP_Q5_1: case COP_Q5_K: return NIBBLES + FIFTH;
     default: return NIBBLES;
     }
@@ -50,9 +56,22 @@ INLINE size_t quant_bytes(cop_dtype type) {
 INLINE size_t unit_bytes(cop_dtype type) {
     switch (type) {
     case COP_Q4_1: case COP_Q5_1: return quant_bytes(type) + 2 * HALVES;
-    case COP_Q4_K: case COP_Q5_K: return 8 * quant_bytes(type) + 2 * SCALES + 2 * HALVES;
-    case COP_Q6_K: return 8 * quant_bytes(type) + 2 * SCALES + HALVES;
+    case COP_Q2_K: case COP_Q4_K: case COP_Q5_K: return 8 * quant_bytes(type) + 2 * SCALES + 2 * HALVES;
+    case COP_IQ4_XS: return 8 * quant_bytes(type) + SCALES + HALVES;
+    case COP_MXFP4: return quant_bytes(type) + COP_TILE;
+    case COP_Q3_K: case COP_Q6_K: return 8 * quant_bytes(type) + 2 * SCALES + HALVES;
     default: return quant_bytes(type) + HALVES;
+    }
+}
+
+// Two bits, and of Q3_K a third, less 4.
+INLINE void unpack_pairs(int8x16_t v[8], cop_dtype type, const uint8_t *q, int g) {
+    const uint8x16_t third = type == COP_Q3_K ? vld1q_u8(q + PAIRS + 16 * g) : vdupq_n_u8(0);
+    UNROLL for (int j = 0; j < 8; j++) {
+        const uint8x16_t pairs = vshlq_u8(vld1q_u8(q + 64 * (j & 1) + 16 * g), vdupq_n_s8((int8_t)(-2 * (j >> 1))));
+        uint8x16_t u = vandq_u8(pairs, vdupq_n_u8(3));
+        if (type == COP_Q3_K) u = vorrq_u8(u, vandq_u8(vshlq_u8(third, vdupq_n_s8((int8_t)(2 - j))), vdupq_n_u8(4)));
+        v[j] = type == COP_Q3_K ? vsubq_s8(vreinterpretq_s8_u8(u), vdupq_n_s8(4)) : vreinterpretq_s8_u8(u);
     }
 }
 
@@ -62,14 +81,19 @@ INLINE void unpack(int8x16_t v[8], cop_dtype type, const uint8_t *q, int g) {
         UNROLL for (int j = 0; j < 8; j++) v[j] = vreinterpretq_s8_u8(vld1q_u8(q + 64 * j + 16 * g));
         return;
     }
+    if (type == COP_Q2_K || type == COP_Q3_K) {
+        unpack_pairs(v, type, q, g);
+        return;
+    }
     uint8x16_t u[8];
     UNROLL for (int j = 0; j < 4; j++) {
         uint8x16_t both = vld1q_u8(q + 64 * j + 16 * g);
         u[j] = vandq_u8(both, vdupq_n_u8(15));
         u[j + 4] = vshrq_n_u8(both, 4);
     }
-    if (type == COP_IQ4_NL) {
-        UNROLL for (int j = 0; j < 8; j++) v[j] = vqtbl1q_s8(vld1q_s8(cop_iq4_nl_values), u[j]);
+    if (type == COP_IQ4_NL || type == COP_IQ4_XS || type == COP_MXFP4) {
+        const int8x16_t values = vld1q_s8(type == COP_MXFP4 ? cop_mxfp4_values : cop_iq4_nl_values);
+        UNROLL for (int j = 0; j < 8; j++) v[j] = vqtbl1q_s8(values, u[j]);
         return;
     }
     int offset = 0;
@@ -108,18 +132,51 @@ INLINE int32x4_t load_s8(const uint8_t *p) {
     return vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8(four))));
 }
 
+// 2^(e - 128), which is no normal number for e < 2.
+INLINE float32x4_t load_exponents(const uint8_t *p) {
+    const uint32x4_t e = load_u8(p), one = vdupq_n_u32(1);
+    const uint32x4_t normal = vshlq_n_u32(vsubq_u32(e, one), 23), tiny = vshlq_n_u32(vaddq_u32(e, one), 21);
+    return vreinterpretq_f32_u32(vbslq_u32(vcgtq_u32(e, one), normal, tiny));
+}
+
+// The integer scales and minima of the halves of a block, and D, DM.
+INLINE scales read_half_scales(cop_dtype type, const uint8_t *p, int sub, int g) {
+    const uint8_t *first = p + 2 * sub * COP_TILE + 4 * g, *second = first + COP_TILE;
+    scales s = {.d = load_halves(p + 2 * SCALES, g), .m = vdupq_n_f32(0), .m0 = vdupq_n_s32(0), .m1 = vdupq_n_s32(0)};
+    if (type == COP_Q6_K) {
+        s.s0 = load_s8(first);
+        s.s1 = load_s8(second);
+        return s;
+    }
+    const int32x4_t a = vreinterpretq_s32_u32(load_u8(first)), b = vreinterpretq_s32_u32(load_u8(second));
+    if (type == COP_Q3_K) {
+        s.s0 = vsubq_s32(a, vdupq_n_s32(32));
+        s.s1 = vsubq_s32(b, vdupq_n_s32(32));
+        return s;
+    }
+    s.s0 = vandq_s32(a, vdupq_n_s32(15));
+    s.s1 = vandq_s32(b, vdupq_n_s32(15));
+    s.m0 = vshrq_n_s32(a, 4);
+    s.m1 = vshrq_n_s32(b, 4);
+    s.m = load_halves(p + 2 * SCALES + HALVES, g);
+    return s;
+}
+
 // The scales of group g. unit: start of the repeating unit; sub: which block of 32 in it.
 INLINE scales read_scales(cop_dtype type, const uint8_t *unit, int sub, int g) {
-    scales s = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
+    const int32x4_t none = vdupq_n_s32(0);
+    scales s = {vdupq_n_f32(0), vdupq_n_f32(0), none, none, none, none};
     const uint8_t *p = unit + (is_k(type) ? 8 : 1) * quant_bytes(type);
-    if (!is_k(type)) {
+    if (has_halves(type)) return read_half_scales(type, p, sub, g);
+    if (type == COP_MXFP4) {
+        s.d = load_exponents(p + 4 * g);
+    } else if (!is_k(type)) {
         s.d = load_halves(p, g);
         if (type == COP_Q4_1) s.m = load_halves(p + HALVES, g);
         if (type == COP_Q5_1) s.m = vfmaq_n_f32(load_halves(p + HALVES, g), s.d, 16);
-    } else if (type == COP_Q6_K) {
-        s.s0 = load_s8(p + (2 * sub) * COP_TILE + 4 * g);
-        s.s1 = load_s8(p + (2 * sub + 1) * COP_TILE + 4 * g);
-        s.d = load_halves(p + 2 * SCALES, g);
+    } else if (type == COP_IQ4_XS) {
+        const int32x4_t S = vsubq_s32(vreinterpretq_s32_u32(load_u8(p + sub * COP_TILE + 4 * g)), vdupq_n_s32(32));
+        s.d = vmulq_f32(load_halves(p + SCALES, g), vcvtq_f32_s32(S));
     } else {
         float32x4_t scale = vcvtq_f32_u32(load_u8(p + sub * COP_TILE + 4 * g));
         float32x4_t minimum = vcvtq_f32_u32(load_u8(p + SCALES + sub * COP_TILE + 4 * g));
@@ -146,13 +203,17 @@ INLINE void add_group(float32x4_t acc[][GROUPS], cop_dtype type, const uint8_t *
     scales s = read_scales(type, unit, sub, g);
     UNROLL for (int c = 0; c < width; c++) {
         int32x4_t t = dot16(vdupq_n_s32(0), v, q[c][0]);
-        if (type == COP_Q6_K) {
+        if (has_halves(type)) {
             int32x4_t second = dot16(vdupq_n_s32(0), v + 4, q[c][1]);
             t = vmlaq_s32(vmulq_s32(t, s.s0), second, s.s1);
         } else {
             t = dot16(t, v + 4, q[c][1]);
         }
         float32x4_t u = vmulq_f32(vcvtq_f32_s32(t), s.d);
+        if (type == COP_Q2_K) {  // the sums are kept negated
+            const int32x4_t minima = vmlaq_n_s32(vmulq_n_s32(s.m0, x[c].n[0] - x[c].n[1]), s.m1, x[c].n[1]);
+            u = vfmaq_f32(u, vcvtq_f32_s32(minima), s.m);
+        }
         acc[c][g] = vfmaq_n_f32(acc[c][g], u, x[c].d);
         if (has_minimum(type)) acc[c][g] = vfmaq_n_f32(acc[c][g], s.m, x[c].ds);
     }
@@ -203,6 +264,10 @@ INLINE void product(float *y, size_t y_stride, cop_dtype type, const uint8_t *w,
 
 PRODUCT(q4_0, COP_Q4_0)
 PRODUCT(iq4_nl, COP_IQ4_NL)
+PRODUCT(mxfp4, COP_MXFP4)
+PRODUCT(q2_k, COP_Q2_K)
+PRODUCT(q3_k, COP_Q3_K)
+PRODUCT(iq4_xs, COP_IQ4_XS)
 PRODUCT(q4_1, COP_Q4_1)
 PRODUCT(q5_0, COP_Q5_0)
 PRODUCT(q5_1, COP_Q5_1)

@@ -8,8 +8,9 @@
 // One row of one block of 32 columns, read from a tile.
 typedef struct block {
     int q[COP_BLOCK];  // the integers, offset taken away
-    int s[2];          // integer scales of the two halves: 1, 1 but for Q6_K
-    float d, m;        // w_d and w_m
+    int s[2];          // integer scales of the two halves: 1, 1 but for Q2_K, Q3_K, Q6_K
+    int minimum[2];    // M of the two halves, of Q2_K
+    float d, m;        // w_d and w_m; DM of Q2_K
 } block;
 
 typedef void read_block(block *w, const uint8_t *tile, int b, int r);
@@ -23,7 +24,7 @@ static int nibble(const uint8_t *at, int r, int k) {
 
 static int fifth_bit(const uint8_t *at, int r, int k) { return at[4 * r + k % 4] >> k / 4 & 1; }
 
-static int high_pair(const uint8_t *at, int r, int k) {
+static int pair(const uint8_t *at, int r, int k) {
     int j = k / 4, t = k % 4;
     return at[64 * (j % 2) + 4 * r + t] >> 2 * (j / 2) & 3;
 }
@@ -106,9 +107,40 @@ static void read_q5_k(block *w, const uint8_t *tile, int b, int r) {
 
 static void read_q6_k(block *w, const uint8_t *tile, int b, int r) {
     const uint8_t *super = tile + (size_t)(b / 8) * 3360, *at = super + b % 8 * 384, *S = super + 8 * 384;
-    for (int k = 0; k < COP_BLOCK; k++) w->q[k] = (nibble(at, r, k) | high_pair(at + 256, r, k) << 4) - 32;
+    for (int k = 0; k < COP_BLOCK; k++) w->q[k] = (nibble(at, r, k) | pair(at + 256, r, k) << 4) - 32;
     for (int i = 0; i < 2; i++) w->s[i] = (int8_t)S[16 * (b % 8 * 2 + i) + r];
     w->d = half_of(S + 256, r);
+}
+
+static void read_q2_k(block *w, const uint8_t *tile, int b, int r) {
+    const uint8_t *super = tile + (size_t)(b / 8) * 1344, *SM = super + 8 * 128;
+    for (int k = 0; k < COP_BLOCK; k++) w->q[k] = pair(super + b % 8 * 128, r, k);
+    for (int i = 0; i < 2; i++) {
+        const int both = SM[16 * (b % 8 * 2 + i) + r];
+        w->s[i] = both & 15;
+        w->minimum[i] = both >> 4;
+    }
+    w->d = half_of(SM + 256, r);
+    w->m = half_of(SM + 288, r);
+}
+
+static void read_q3_k(block *w, const uint8_t *tile, int b, int r) {
+    const uint8_t *super = tile + (size_t)(b / 8) * 1824, *at = super + b % 8 * 192, *S = super + 8 * 192;
+    for (int k = 0; k < COP_BLOCK; k++) w->q[k] = pair(at, r, k) + 4 * fifth_bit(at + 128, r, k) - 4;
+    for (int i = 0; i < 2; i++) w->s[i] = S[16 * (b % 8 * 2 + i) + r] - 32;
+    w->d = half_of(S + 256, r);
+}
+
+static void read_iq4_xs(block *w, const uint8_t *tile, int b, int r) {
+    const uint8_t *super = tile + (size_t)(b / 8) * 2208, *S = super + 8 * 256;
+    for (int k = 0; k < COP_BLOCK; k++) w->q[k] = cop_iq4_nl_values[nibble(super + b % 8 * 256, r, k)];
+    w->d = half_of(S + 128, r) * (float)(S[16 * (b % 8) + r] - 32);
+}
+
+static void read_mxfp4(block *w, const uint8_t *tile, int b, int r) {
+    const uint8_t *at = tile + (size_t)b * 272;
+    for (int k = 0; k < COP_BLOCK; k++) w->q[k] = cop_mxfp4_values[nibble(at, r, k)];
+    w->d = cop_mxfp4_scale(at[256 + r]);
 }
 
 // ---- the product --------------------------------------------------------------------------------
@@ -119,9 +151,17 @@ static int integer_sum(const block *w, const int8_t *q) {
     return w->s[0] * half[0] + w->s[1] * half[1];
 }
 
+static int sum_of_minima(const block *w, const int8_t *q) {
+    int half[2] = {0, 0};
+    for (int k = 0; k < COP_BLOCK; k++) half[k / 16] += q[k];
+    return w->minimum[0] * half[0] + w->minimum[1] * half[1];
+}
+
+typedef enum minima { NONE, OF_BLOCK, OF_HALVES } minima;
+
 // A column's sum lives in y while the blocks go by.
 static void product(float *y, size_t y_stride, const uint8_t *w, int cols, const cop_act *x, int n,
-                    read_block *read, bool has_m) {
+                    read_block *read, minima has) {
     const int n_blocks = cols / COP_BLOCK;
     for (int r = 0; r < COP_TILE; r++) {
         for (int c = 0; c < n; c++) y[(size_t)c * y_stride + (size_t)r] = 0;
@@ -131,30 +171,35 @@ static void product(float *y, size_t y_stride, const uint8_t *w, int cols, const
             for (int c = 0; c < n; c++) {
                 const cop_act *act = x + cop_panel_index(n, n_blocks, b, c);
                 float *acc = y + (size_t)c * y_stride + r;
-                const float u = (float)integer_sum(&row, act->q) * row.d;
+                float u = (float)integer_sum(&row, act->q) * row.d;
+                if (has == OF_HALVES) u = fmaf(-(float)sum_of_minima(&row, act->q), row.m, u);
                 *acc = fmaf(u, act->d, *acc);
-                if (has_m) *acc = fmaf(row.m, act->ds, *acc);
+                if (has == OF_BLOCK) *acc = fmaf(row.m, act->ds, *acc);
             }
         }
     }
 }
 
-#define QUANTISED(type, has_m)                                                                          \
+#define QUANTISED(type, minima)                                                                          \
     void cop_product_##type##_scalar(float *y, size_t y_stride, const uint8_t *w, int cols, const void *x, \
                                      size_t x_stride, int n) {                                          \
         (void)x_stride;                                                                                 \
-        product(y, y_stride, w, cols, x, n, read_##type, has_m);                                        \
+        product(y, y_stride, w, cols, x, n, read_##type, minima);                                        \
     }
 
-QUANTISED(q4_0, false)
-QUANTISED(iq4_nl, false)
-QUANTISED(q4_1, true)
-QUANTISED(q5_0, false)
-QUANTISED(q5_1, true)
-QUANTISED(q8_0, false)
-QUANTISED(q4_k, true)
-QUANTISED(q5_k, true)
-QUANTISED(q6_k, false)
+QUANTISED(q4_0, NONE)
+QUANTISED(iq4_nl, NONE)
+QUANTISED(mxfp4, NONE)
+QUANTISED(q4_1, OF_BLOCK)
+QUANTISED(q5_0, NONE)
+QUANTISED(q5_1, OF_BLOCK)
+QUANTISED(q8_0, NONE)
+QUANTISED(q2_k, OF_HALVES)
+QUANTISED(q3_k, NONE)
+QUANTISED(iq4_xs, NONE)
+QUANTISED(q4_k, OF_BLOCK)
+QUANTISED(q5_k, OF_BLOCK)
+QUANTISED(q6_k, NONE)
 
 // ---- unquantised types ----------------------------------------------------------------------------
 

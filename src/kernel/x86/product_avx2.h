@@ -4,9 +4,10 @@
 // by one maddwd per block. The 16-bit sums may wrap on the way because their end fits:
 //   unsigned 4 bits                 16 x 15 x 127 = 30480
 //   5 bits, centred by -16          16 x 16 x 127 = 32512
-//   6 bits, centred by -32, halves   8 x 32 x 127 = 32512
+//   6 bits, centred by -32, halves   8 x 32 x 127 = 32512; Q2_K and Q3_K need less
+//   MXFP4, centred by -12           16 x 12 x 127 = 24384
 // Centring costs nothing but the start value: the negated sums of the activations in act.n[], times the
-// centre. Q8_0 and IQ4_NL have no room in 16 bits and pay a maddwd for each vector.
+// centre. Q8_0, IQ4_NL and IQ4_XS have no room in 16 bits and pay a maddwd for each vector.
 //
 // Weights are unpacked straight into registers. With more than 4 columns the first tile of columns also
 // keeps what it unpacked, 256 columns of the matrix at a time, in a buffer on the stack, and the other
@@ -34,7 +35,8 @@ typedef enum source {
 typedef struct unpacked {
     __m256i w[CHUNK][8][2];  // [block][vector][half]
     __m256 d[CHUNK][2], m[CHUNK][2];
-    __m256i pairs[2 * CHUNK][2];  // Q6_K only
+    __m256i pairs[2 * CHUNK][2];  // types with a scale per 16 columns only
+    __m256i minima[2 * CHUNK][2]; // Q2_K only
 } unpacked;
 
 // Some consecutive blocks of the tile.
@@ -63,21 +65,29 @@ COP_INLINE void scales(const cop_dtype t, const source from, const chunk *k, int
     load_scales(t, k->packed, b, half, super, w_d, w_m);
     if (from == KEEP) {
         k->buffer->d[b][half] = *w_d;
-        if (has_minimum(t)) k->buffer->m[b][half] = *w_m;
+        if (has_minimum(t) || t == COP_Q2_K) k->buffer->m[b][half] = *w_m;
     }
 }
 
-// What widens the 16-bit sums of a part (half of the columns for Q6_K, else all) of block b.
+// What widens the 16-bit sums of a part (half of the columns where they have a scale, else all) of block b.
 COP_INLINE __m256i widener(const cop_dtype t, const source from, const chunk *k, int b, const int part,
                            const int half) {
-    if (t != COP_Q6_K) return _mm256_set1_epi16(1);
+    if (!has_halves(t)) return _mm256_set1_epi16(1);
     if (from == BUFFERED) return k->buffer->pairs[2 * b + part][half];
-    const __m256i pairs = load_scale_pairs(k->packed, 2 * b + part, half);
+    const __m256i pairs = load_pairs(t, k->packed, 2 * b + part, half, false);
     if (from == KEEP) k->buffer->pairs[2 * b + part][half] = pairs;
     return pairs;
 }
 
-// Fills the buffer before any tile runs, which Q6_K prefers: unpacking it leaves a tile no registers
+COP_INLINE __m256i minimum_pairs(const cop_dtype t, const source from, const chunk *k, int b, const int part,
+                                 const int half) {
+    if (from == BUFFERED) return k->buffer->minima[2 * b + part][half];
+    const __m256i pairs = load_pairs(t, k->packed, 2 * b + part, half, true);
+    if (from == KEEP) k->buffer->minima[2 * b + part][half] = pairs;
+    return pairs;
+}
+
+// Fills the buffer before any tile runs, which types with a scale per 16 columns prefer: unpacking it leaves a tile no registers
 // (3 to 6 % at 5 to 16 columns; the other types gain as much by filling while the first tile runs).
 COP_INLINE void fill_buffer(const cop_dtype t, const chunk *k) {
     const super_scale super[2] = {load_super_scale(t, k->packed, 0), load_super_scale(t, k->packed, 1)};
@@ -88,18 +98,24 @@ COP_INLINE void fill_buffer(const cop_dtype t, const chunk *k) {
             scales(t, KEEP, k, b, half, super[half], &w_d, &w_m);
             widener(t, KEEP, k, b, 0, half);
             widener(t, KEEP, k, b, 1, half);
+            if (t == COP_Q2_K) minimum_pairs(t, KEEP, k, b, 0, half), minimum_pairs(t, KEEP, k, b, 1, half);
         }
     }
+}
+
+// The negated sum of q over half of the columns, in two 16-bit parts.
+COP_INLINE __m256i half_sum(const cop_act *x, const int part) {
+    const __m256i second = _mm256_set1_epi32(x->n[1]);
+    return part ? second : _mm256_sub_epi16(_mm256_set1_epi32(x->n[0]), second);
 }
 
 // What the 16-bit sums of a column start from: minus the centre of the type times the sum of q.
 COP_INLINE __m256i start_sum(const cop_dtype t, const cop_act *x, const int part) {
     if (t == COP_Q4_0) return _mm256_slli_epi16(_mm256_set1_epi32(x->n[0]), 3);
     if (has_fifth_bit(t)) return _mm256_slli_epi16(_mm256_set1_epi32(x->n[0]), 4);
-    if (t != COP_Q6_K) return _mm256_setzero_si256();
-    __m256i second = _mm256_set1_epi32(x->n[1]);
-    __m256i n = part ? second : _mm256_sub_epi16(_mm256_set1_epi32(x->n[0]), second);
-    return _mm256_slli_epi16(n, 5);
+    if (t == COP_MXFP4) return _mm256_mullo_epi16(_mm256_set1_epi32(x->n[0]), _mm256_set1_epi16(12));
+    if (t != COP_Q6_K && t != COP_Q3_K) return _mm256_setzero_si256();
+    return _mm256_slli_epi16(half_sum(x, part), t == COP_Q6_K ? 5 : 2);
 }
 
 COP_INLINE __m256i add_product(const cop_dtype t, __m256i sum, __m256i w, __m256i q) {
@@ -117,7 +133,7 @@ COP_INLINE void add_products(const cop_dtype t, const int columns, const source 
     if (t == COP_Q6_K && from != BUFFERED) __asm__("" : "+r"(quants));
     COP_UNROLL for (int i = first; i < last; i++) {
         // Both nibbles of a byte one after the other, except where the scale changes between them.
-        const int j = t == COP_Q6_K || t == COP_Q8_0 ? i : i / 2 + i % 2 * 4;
+        const int j = has_halves(t) || t == COP_Q8_0 ? i : i / 2 + i % 2 * 4;
         const __m256i low = weights(t, from, k, quants, b, 0, j);
         const __m256i high = weights(t, from, k, quants, b, 1, j);
         COP_UNROLL for (int c = 0; c < columns; c++) {
@@ -133,7 +149,7 @@ COP_INLINE void add_products(const cop_dtype t, const int columns, const source 
 // The exact integers t of the contract for block b.
 COP_INLINE void block_sums(const cop_dtype t, const int columns, const source from, const chunk *k, int b,
                            const cop_act *x, __m256i total[][2]) {
-    const int parts = t == COP_Q6_K ? 2 : 1;
+    const int parts = has_halves(t) ? 2 : 1;
     COP_UNROLL for (int part = 0; part < parts; part++) {
         __m256i sums[BUFFERED_TILE][2];
         COP_UNROLL for (int c = 0; c < columns; c++) sums[c][0] = sums[c][1] = start_sum(t, x + c, part);
@@ -148,6 +164,12 @@ COP_INLINE void block_sums(const cop_dtype t, const int columns, const source fr
     }
 }
 
+// Of Q2_K, u + DM times the negated minima: exact integers, as in the contract.
+COP_INLINE __m256 add_minima(const cop_act *x, __m256i first, __m256i second, __m256 minus_dm, __m256 u) {
+    const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(half_sum(x, 0), first), _mm256_madd_epi16(half_sum(x, 1), second));
+    return _mm256_fnmadd_ps(_mm256_cvtepi32_ps(sum), minus_dm, u);
+}
+
 // acc[c][half] as the contract has it, for one block.
 COP_INLINE void add_block(const cop_dtype t, const int columns, const source from, const chunk *k, int b,
                           const super_scale super[2], const cop_act *x, __m256 acc[][2]) {
@@ -156,8 +178,12 @@ COP_INLINE void add_block(const cop_dtype t, const int columns, const source fro
     COP_UNROLL for (int half = 0; half < 2; half++) {
         __m256 w_d, w_m;
         scales(t, from, k, b, half, super[half], &w_d, &w_m);
+        __m256i minima[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+        if (t == COP_Q2_K)
+            COP_UNROLL for (int i = 0; i < 2; i++) minima[i] = minimum_pairs(t, from, k, b, i, half);
         COP_UNROLL for (int c = 0; c < columns; c++) {
-            const __m256 u = _mm256_mul_ps(_mm256_cvtepi32_ps(total[c][half]), w_d);
+            __m256 u = _mm256_mul_ps(_mm256_cvtepi32_ps(total[c][half]), w_d);
+            if (t == COP_Q2_K) u = add_minima(x + c, minima[0], minima[1], w_m, u);
             acc[c][half] = _mm256_fmadd_ps(u, _mm256_set1_ps(x[c].d), acc[c][half]);
             if (has_minimum(t)) acc[c][half] = _mm256_fmadd_ps(w_m, _mm256_set1_ps(x[c].ds), acc[c][half]);
         }
@@ -234,14 +260,14 @@ COP_INLINE void multiply_group(const cop_dtype t, const bool buffered, const uin
     const int step = n <= DIRECT_TILE && !is_k_type(t) ? n_blocks : CHUNK;
     for (int b = 0; b < n_blocks; b += step, k.packed += (size_t)step * block_bytes(t)) {
         k.n_blocks = n_blocks - b < step ? n_blocks - b : step;
-        if (buffered && t == COP_Q6_K) fill_buffer(t, &k);
+        if (buffered && has_halves(t)) fill_buffer(t, &k);
         for (int c = 0; c < n; c += COP_MAX_COLUMNS) {
             const int width = n - c < COP_MAX_COLUMNS ? n - c : COP_MAX_COLUMNS;
             const cop_act *pass = x + cop_panel_index(n, n_blocks, b, c);
             if (!buffered) {
                 multiply_pass(t, DIRECT, &k, pass, 0, width, sums + c);
             } else {
-                const int kept = c || t == COP_Q6_K ? 0 : multiply_and_keep(t, &k, pass, width, sums);
+                const int kept = c || has_halves(t) ? 0 : multiply_and_keep(t, &k, pass, width, sums);
                 multiply_pass(t, BUFFERED, &k, pass, kept, width, sums + c);
             }
         }

@@ -3,7 +3,9 @@
 // A lane is a row. Each block of 32 columns is unpacked once into eight registers of unsigned bytes
 // and used for up to 16 activation columns, whose sums stay in registers; an activation enters as a
 // dword broadcast from memory. The offset of the signed types is in the start of the integer sum:
-// sum (n - 8) q = -8 sum q + sum n q. The order of operations is the contract's, for any n.
+// sum (n - 8) q = -8 sum q + sum n q. Q2_K and Q3_K have so few values that a shuffle multiplies them by the
+// scales of 16 columns: four rows times four values fill its table. The order of operations is the
+// contract's, for any n.
 #include <string.h>
 
 #include "kernel/kernel_private.h"
@@ -11,15 +13,26 @@
 
 #define PREFETCH_BYTES 8192  // ahead of the block in work; the next tile follows in memory. docs/speed-log.md
 
-// Scales of 16 rows: d and m as the contract's w_d and w_m, s the two integer scales of Q6_K.
+// Scales of 16 rows: d and m as the contract's w_d and w_m, s the two integer scales of Q6_K. For each half of
+// the block table holds what the values 0 … 3 stand for, high (Q3_K) the same with the third bit set; of
+// Q2_K m is DM, and minimum multiplies the negated sums of all columns and of the second half.
 typedef struct scales {
-    __m512 d, m, s[2];
+    __m512 d, m, s[2], minimum[2];
+    __m512i table[2], high[2];
 } scales;
 
 // ---- geometry, constants once the type is known -----------------------------------------------
 
 COP_INLINE int blocks_per_super(cop_dtype type) {
-    return type == COP_Q4_K || type == COP_Q5_K || type == COP_Q6_K ? 8 : 1;
+    switch (type) {
+    case COP_Q2_K:
+    case COP_Q3_K:
+    case COP_IQ4_XS:
+    case COP_Q4_K:
+    case COP_Q5_K:
+    case COP_Q6_K: return 8;
+    default: return 1;
+    }
 }
 
 // Bytes of the codes of one block; the scales stand behind the codes of the whole super-block.
@@ -30,6 +43,8 @@ COP_INLINE int code_bytes(cop_dtype type) {
     case COP_Q5_1:
     case COP_Q5_K: return 320;
     case COP_Q6_K: return 384;
+    case COP_Q2_K: return 128;
+    case COP_Q3_K: return 192;
     default: return 256;
     }
 }
@@ -40,10 +55,16 @@ COP_INLINE int super_bytes(cop_dtype type) {
     case COP_Q5_1: return code_bytes(type) + 64;
     case COP_Q4_K:
     case COP_Q5_K: return 8 * code_bytes(type) + 320;
+    case COP_Q2_K: return 8 * code_bytes(type) + 320;
+    case COP_Q3_K:
     case COP_Q6_K: return 8 * code_bytes(type) + 288;
+    case COP_IQ4_XS: return 8 * code_bytes(type) + 160;
+    case COP_MXFP4: return code_bytes(type) + 16;
     default: return code_bytes(type) + 32;
     }
 }
+
+COP_INLINE bool has_table(cop_dtype type) { return type == COP_IQ4_NL || type == COP_IQ4_XS || type == COP_MXFP4; }
 
 COP_INLINE bool has_minimum(cop_dtype type) {
     return type == COP_Q4_1 || type == COP_Q5_1 || type == COP_Q4_K || type == COP_Q5_K;
@@ -65,8 +86,35 @@ COP_INLINE __m512 load_signed(const uint8_t *p) {
                                           : _mm512_srli_epi16(from, (left) < 0 ? -(left) : 0),          \
                               mask, w, 0xea)
 
-// Eight vectors of unsigned bytes: the codes of one block (of Q8_0 and IQ4_NL: plus 128).
-COP_INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
+// 16 values of nibbles, plus 128, in every part of a register.
+COP_INLINE __m512i values_of(cop_dtype type) {
+    const int8_t *values = type == COP_MXFP4 ? cop_mxfp4_values : cop_iq4_nl_values;
+    return _mm512_xor_si512(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)values)), _mm512_set1_epi8((char)0x80));
+}
+
+// Q2_K: S n. Q3_K: S (n - 4) + 127.
+COP_INLINE void unpack_scaled(__m512i w[8], cop_dtype type, const uint8_t *at, const scales *s) {
+    const __m512i two = _mm512_set1_epi8(3);
+    const __m512i rows = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    const __m512i third = type == COP_Q3_K ? _mm512_loadu_si512(at + 128) : rows;
+    COP_UNROLL for (int j = 0; j < 8; j++) {
+        const __m512i pairs = _mm512_loadu_si512(at + 64 * (j % 2));
+        const __m512i shifted = j < 2 ? pairs : _mm512_srli_epi16(pairs, j / 2 * 2);
+        const __m512i index = _mm512_ternarylogic_epi32(shifted, two, rows, 0xea);  // (shifted & 3) | rows
+        w[j] = _mm512_shuffle_epi8(s->table[j / 4], index);
+        if (type == COP_Q3_K) {
+            const __mmask64 set = _mm512_test_epi8_mask(third, _mm512_set1_epi8((char)(1 << j)));
+            w[j] = _mm512_mask_shuffle_epi8(w[j], set, s->high[j / 4], index);
+        }
+    }
+}
+
+// Eight vectors of unsigned bytes: the codes of one block (of Q8_0 and of tables: plus 128).
+COP_INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at, const scales *s) {
+    if (type == COP_Q2_K || type == COP_Q3_K) {
+        unpack_scaled(w, type, at, s);
+        return;
+    }
     if (type == COP_Q8_0) {
         const __m512i flip = _mm512_set1_epi8((char)0x80);
         COP_UNROLL for (int j = 0; j < 8; j++) w[j] = _mm512_xor_si512(_mm512_loadu_si512(at + 64 * j), flip);
@@ -78,9 +126,8 @@ COP_INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
         w[j] = _mm512_and_si512(v, low);
         w[j + 4] = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
     }
-    if (type == COP_IQ4_NL) {  // values plus 128
-        const __m512i signed_values = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)cop_iq4_nl_values));
-        const __m512i values = _mm512_xor_si512(signed_values, _mm512_set1_epi8((char)0x80));
+    if (has_table(type)) {
+        const __m512i values = values_of(type);
         COP_UNROLL for (int j = 0; j < 8; j++) w[j] = _mm512_shuffle_epi8(values, w[j]);
     }
     if (code_bytes(type) == 320) {
@@ -106,13 +153,45 @@ COP_INLINE void unpack(__m512i w[8], cop_dtype type, const uint8_t *at) {
     }
 }
 
+// 2^(e - 128), which is no normal number for e < 2.
+COP_INLINE __m512 load_exponents(const uint8_t *p) {
+    const __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)), one = _mm512_set1_epi32(1);
+    const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, one), 23);
+    const __m512i tiny = _mm512_slli_epi32(_mm512_add_epi32(e, one), 21);
+    return _mm512_castsi512_ps(_mm512_mask_blend_epi32(_mm512_cmpgt_epi32_mask(e, one), tiny, normal));
+}
+
 // What a super-block's scales have in common: D and DM of the K types, else d and m themselves.
 COP_INLINE scales super_scales(cop_dtype type, const uint8_t *super) {
-    const uint8_t *at = super + super_bytes(type) - (has_minimum(type) ? 64 : 32);
+    const bool two = has_minimum(type) || type == COP_Q2_K;
+    const uint8_t *at = super + super_bytes(type) - (two ? 64 : 32);
+    if (type == COP_MXFP4) return (scales){.d = load_exponents(super + 256)};
     scales s = {.d = load_halves(at)};
-    if (has_minimum(type)) s.m = load_halves(at + 32);
+    if (two) s.m = load_halves(at + 32);
     if (type == COP_Q5_1) s.m = _mm512_fmadd_ps(_mm512_set1_ps(16.0f), s.d, s.m);
     return s;
+}
+
+COP_INLINE __m512i load_dwords(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)); }
+
+// Products of a scale below 64 with the bytes of `factors` carry nothing from byte to byte.
+COP_INLINE __m512i times_bytes(__m512i S, int factors) { return _mm512_mullo_epi32(S, _mm512_set1_epi32(factors)); }
+
+COP_INLINE void scale_values(scales *s, cop_dtype type, const uint8_t *at) {
+    const __m512i low = _mm512_set1_epi32(15);
+    __m512i minimum[2] = {low, low};
+    COP_UNROLL for (int i = 0; i < 2; i++) {
+        const __m512i S = load_dwords(at + 16 * i);
+        if (type == COP_Q2_K) {
+            s->table[i] = times_bytes(_mm512_and_si512(S, low), 0x03020100);
+            minimum[i] = _mm512_srli_epi32(S, 4);
+        } else {  // S holds 32 more: (S - 32)(n - 4) + 127 = 255 - 32 n - (4 - n) S; of n + 4: 127 - 32 n + n S
+            s->table[i] = _mm512_sub_epi32(_mm512_set1_epi32((int)0x9fbfdfff), times_bytes(S, 0x01020304));
+            s->high[i] = _mm512_add_epi32(_mm512_set1_epi32(0x1f3f5f7f), times_bytes(S, 0x03020100));
+        }
+    }
+    s->minimum[0] = _mm512_cvtepi32_ps(minimum[0]);
+    s->minimum[1] = _mm512_cvtepi32_ps(_mm512_sub_epi32(minimum[1], minimum[0]));
 }
 
 COP_INLINE scales block_scales(cop_dtype type, const uint8_t *super, int b, scales common) {
@@ -120,6 +199,10 @@ COP_INLINE scales block_scales(cop_dtype type, const uint8_t *super, int b, scal
     scales s = common;
     if (type == COP_Q6_K) {
         COP_UNROLL for (int i = 0; i < 2; i++) s.s[i] = load_signed(at + 32 * b + 16 * i);
+    } else if (type == COP_Q2_K || type == COP_Q3_K) {
+        scale_values(&s, type, at + 32 * b);
+    } else if (type == COP_IQ4_XS) {
+        s.d = _mm512_mul_ps(common.d, _mm512_sub_ps(load_unsigned(at + 16 * b), _mm512_set1_ps(32)));
     } else if (type == COP_Q4_K || type == COP_Q5_K) {
         s.d = _mm512_mul_ps(common.d, load_unsigned(at + 16 * b));
         const __m512 minimum = _mm512_mul_ps(common.m, load_unsigned(at + 128 + 16 * b));
@@ -154,14 +237,20 @@ COP_INLINE __m512 block_sum(cop_dtype type, const __m512i w[8], const scales *s,
     }
     const __m512i n = _mm512_set1_epi32(act->n[0]);
     const __m512i start = type == COP_Q4_0   ? _mm512_slli_epi32(n, 3)
-                          : type == COP_Q8_0 || type == COP_IQ4_NL ? _mm512_slli_epi32(n, 7)
+                          : type == COP_Q8_0 || has_table(type) ? _mm512_slli_epi32(n, 7)
+                          : type == COP_Q3_K ? _mm512_sub_epi32(_mm512_slli_epi32(n, 7), n)
                           : code_bytes(type) == 320 ? _mm512_slli_epi32(n, 4)
                                                     : zero;
     return _mm512_cvtepi32_ps(dot(start, w, act->q, 0, 8));
 }
 
 COP_INLINE __m512 add_block(__m512 acc, cop_dtype type, const __m512i w[8], const scales *s, const cop_act *act) {
-    const __m512 u = _mm512_mul_ps(block_sum(type, w, s, act), s->d);
+    __m512 u = _mm512_mul_ps(block_sum(type, w, s, act), s->d);
+    if (type == COP_Q2_K) {  // exact in floats
+        const __m512 second = _mm512_mul_ps(s->minimum[1], _mm512_cvtepi32_ps(_mm512_set1_epi32(act->n[1])));
+        const __m512 minima = _mm512_fmadd_ps(s->minimum[0], _mm512_cvtepi32_ps(_mm512_set1_epi32(act->n[0])), second);
+        u = _mm512_fmadd_ps(minima, s->m, u);
+    }
     acc = _mm512_fmadd_ps(u, _mm512_set1_ps(act->d), acc);
     if (type == COP_Q4_K) return _mm512_fnmadd_ps(s->m, _mm512_set1_ps(act->ds), acc);  // m is kept unnegated
     if (has_minimum(type)) return _mm512_fmadd_ps(s->m, _mm512_set1_ps(act->ds), acc);
@@ -182,8 +271,8 @@ COP_INLINE void pass(float *y, size_t y_stride, const uint8_t *w, int cols, cons
         COP_ROLLED for (int b = 0; b < n_sub; b++, x += n) {
             __m512i codes[8];
             prefetch(w + b * (super_bytes(type) / n_sub), super_bytes(type) / n_sub);
-            unpack(codes, type, w + b * code_bytes(type));
             const scales s = block_scales(type, w, b, common);
+            unpack(codes, type, w + b * code_bytes(type), &s);
             COP_UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], type, codes, &s, x + c);
         }
     }
@@ -214,6 +303,10 @@ COP_INLINE void product(float *y, size_t y_stride, const uint8_t *w, int cols, c
 
 PRODUCT(q4_0, COP_Q4_0)
 PRODUCT(iq4_nl, COP_IQ4_NL)
+PRODUCT(mxfp4, COP_MXFP4)
+PRODUCT(q2_k, COP_Q2_K)
+PRODUCT(q3_k, COP_Q3_K)
+PRODUCT(iq4_xs, COP_IQ4_XS)
 PRODUCT(q4_1, COP_Q4_1)
 PRODUCT(q5_0, COP_Q5_0)
 PRODUCT(q5_1, COP_Q5_1)

@@ -42,24 +42,37 @@ COP_INLINE __m256i shift_bits(__m256i x, const int up, const int mask) {
 
 // ---- types ----------------------------------------------------------------------------------
 
-COP_INLINE bool is_k_type(const cop_dtype t) { return t == COP_Q4_K || t == COP_Q5_K || t == COP_Q6_K; }
+COP_INLINE bool is_k_type(const cop_dtype t) {
+    return t == COP_Q2_K || t == COP_Q3_K || t == COP_IQ4_XS || t == COP_Q4_K || t == COP_Q5_K || t == COP_Q6_K;
+}
+// A scale for each 16 columns.
+COP_INLINE bool has_halves(const cop_dtype t) { return t == COP_Q2_K || t == COP_Q3_K || t == COP_Q6_K; }
+COP_INLINE bool has_table(const cop_dtype t) { return t == COP_IQ4_NL || t == COP_IQ4_XS || t == COP_MXFP4; }
 COP_INLINE bool has_fifth_bit(const cop_dtype t) { return t == COP_Q5_0 || t == COP_Q5_1 || t == COP_Q5_K; }
 COP_INLINE bool has_minimum(const cop_dtype t) {
     return t == COP_Q4_1 || t == COP_Q5_1 || t == COP_Q4_K || t == COP_Q5_K;
 }
 
 // Signed weights have no room in 16 bits and pay a maddwd for each vector.
-COP_INLINE bool is_signed(const cop_dtype t) { return t == COP_Q8_0 || t == COP_IQ4_NL; }
+COP_INLINE bool is_signed(const cop_dtype t) { return t == COP_Q8_0 || t == COP_IQ4_NL || t == COP_IQ4_XS; }
 
 // Bytes of the weights of one block, without what scales them.
 COP_INLINE size_t quants_bytes(const cop_dtype t) {
-    return t == COP_Q8_0 ? 512 : t == COP_Q6_K ? 384 : has_fifth_bit(t) ? 320 : 256;
+    switch (t) {
+    case COP_Q8_0: return 512;
+    case COP_Q6_K: return 384;
+    case COP_Q3_K: return 192;
+    case COP_Q2_K: return 128;
+    default: return has_fifth_bit(t) ? 320 : 256;
+    }
 }
 
 // Bytes of one block; of the K types an eighth of their 256 columns.
 COP_INLINE size_t block_bytes(const cop_dtype t) {
-    if (t == COP_Q6_K) return 3360 / 8;
+    if (t == COP_Q3_K || t == COP_Q6_K) return quants_bytes(t) + 288 / 8;
+    if (t == COP_IQ4_XS) return quants_bytes(t) + 160 / 8;
     if (is_k_type(t)) return quants_bytes(t) + 320 / 8;
+    if (t == COP_MXFP4) return quants_bytes(t) + 16;
     return quants_bytes(t) + (has_minimum(t) ? 64 : 32);
 }
 
@@ -72,9 +85,17 @@ COP_INLINE const uint8_t *block_quants(const cop_dtype t, const uint8_t *chunk, 
 COP_INLINE __m256i unpack_vector(const cop_dtype t, const uint8_t *quants, const int half, const int j) {
     const uint8_t *p = quants + 32 * half;
     if (t == COP_Q8_0) return load_bytes(p + 64 * j);
+    if (t == COP_Q2_K) return shift_bits(load_bytes(p + 64 * (j % 2)), -(j / 2 * 2), 3);
+    if (t == COP_Q3_K) {
+        const __m256i two = shift_bits(load_bytes(p + 64 * (j % 2)), -(j / 2 * 2), 3);
+        return _mm256_or_si256(two, shift_bits(load_bytes(p + 128), 2 - j, 4));
+    }
     __m256i w = shift_bits(load_bytes(p + 64 * (j % 4)), j < 4 ? 0 : -4, 0x0f);
-    if (t == COP_IQ4_NL)
-        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)cop_iq4_nl_values)), w);
+    if (has_table(t)) {
+        __m128i values = _mm_loadu_si128((const __m128i *)(t == COP_MXFP4 ? cop_mxfp4_values : cop_iq4_nl_values));
+        if (t == COP_MXFP4) values = _mm_add_epi8(values, _mm_set1_epi8(12));
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), w);
+    }
     if (has_fifth_bit(t)) w = _mm256_or_si256(w, shift_bits(load_bytes(p + 256), 4 - j, 0x10));
     if (t == COP_Q6_K) w = _mm256_or_si256(w, shift_bits(load_bytes(p + 256 + 64 * (j % 2)), 4 - j / 2 * 2, 0x30));
     return w;
@@ -90,9 +111,9 @@ typedef struct super_scale {
 COP_INLINE super_scale load_super_scale(const cop_dtype t, const uint8_t *chunk, const int half) {
     super_scale s = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     if (!is_k_type(t)) return s;
-    const uint8_t *p = chunk + 8 * quants_bytes(t) + 256 + 16 * half;
+    const uint8_t *p = chunk + 8 * quants_bytes(t) + (t == COP_IQ4_XS ? 128 : 256) + 16 * half;
     s.d = load_halves(p);
-    if (t != COP_Q6_K) s.minus_dm = _mm256_xor_ps(load_halves(p + 32), _mm256_set1_ps(-0.0f));
+    if (has_minimum(t) || t == COP_Q2_K) s.minus_dm = _mm256_xor_ps(load_halves(p + 32), _mm256_set1_ps(-0.0f));
     return s;
 }
 
@@ -100,13 +121,26 @@ COP_INLINE __m256 load_small(const uint8_t *p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
 
-// w_d and w_m of the contract for one half of block b; minus_dm * M has the bits of -(DM * M).
+// 2^(e - 128), which is no normal number for e < 2.
+COP_INLINE __m256 load_exponents(const uint8_t *p) {
+    const __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), one = _mm256_set1_epi32(1);
+    const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
+    const __m256i tiny = _mm256_slli_epi32(_mm256_add_epi32(e, one), 21);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(tiny, normal, _mm256_cmpgt_epi32(e, one)));
+}
+
+// w_d and w_m of the contract (of Q2_K: D and -DM) for one half of block b; minus_dm * M has the bits of -(DM * M).
 COP_INLINE void load_scales(const cop_dtype t, const uint8_t *chunk, int b, const int half, super_scale super,
                             __m256 *w_d, __m256 *w_m) {
     *w_d = super.d;
-    *w_m = _mm256_setzero_ps();
-    if (t == COP_Q6_K) return;
-    if (is_k_type(t)) {
+    *w_m = super.minus_dm;
+    if (has_halves(t)) return;
+    if (t == COP_IQ4_XS) {
+        const uint8_t *p = chunk + 8 * quants_bytes(t) + 16 * b + 8 * half;
+        *w_d = _mm256_mul_ps(super.d, _mm256_sub_ps(load_small(p), _mm256_set1_ps(32)));
+    } else if (t == COP_MXFP4) {
+        *w_d = load_exponents(block_quants(t, chunk, b) + quants_bytes(t) + 8 * half);
+    } else if (is_k_type(t)) {
         const uint8_t *p = chunk + 8 * quants_bytes(t) + 16 * b + 8 * half;
         *w_d = _mm256_mul_ps(super.d, load_small(p));
         *w_m = _mm256_mul_ps(super.minus_dm, load_small(p + 128));
@@ -118,10 +152,12 @@ COP_INLINE void load_scales(const cop_dtype t, const uint8_t *chunk, int b, cons
     if (has_minimum(t) && has_fifth_bit(t)) *w_m = _mm256_fmadd_ps(_mm256_set1_ps(16.0f), *w_d, *w_m);
 }
 
-// Q6_K: S[i] of one half as pairs of equal 16-bit numbers, what one maddwd multiplies a sum with.
-COP_INLINE __m256i load_scale_pairs(const uint8_t *chunk, int i, const int half) {
-    const uint8_t *p = chunk + 8 * quants_bytes(COP_Q6_K) + 16 * i + 8 * half;
-    __m256i s = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
+// S[i] (or, of Q2_K, M[i]) of one half as pairs of equal 16-bit numbers, what one maddwd multiplies a sum with.
+COP_INLINE __m256i load_pairs(const cop_dtype t, const uint8_t *chunk, int i, const int half, const bool minima) {
+    const __m128i bytes = _mm_loadl_epi64((const __m128i *)(chunk + 8 * quants_bytes(t) + 16 * i + 8 * half));
+    __m256i s = t == COP_Q6_K ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes);
+    if (t == COP_Q3_K) s = _mm256_sub_epi32(s, _mm256_set1_epi32(32));
+    if (t == COP_Q2_K) s = minima ? _mm256_srli_epi32(s, 4) : _mm256_and_si256(s, _mm256_set1_epi32(15));
     return _mm256_blend_epi16(s, _mm256_slli_epi32(s, 16), 0xaa);
 }
 
