@@ -8,9 +8,6 @@
 
 #define MOST_TEMPLATES 8
 #define MOST_MESSAGES 16
-#define PLAIN_CHATML                                                                                              \
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' "  \
-    "+ '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
 typedef struct golden {
     char *text;
@@ -104,8 +101,10 @@ static void gemma_without_a_template_is_known_by_its_tokens(void **state) {
     (void)state;
     golden g;
     json_t *line;
+    const char *form;
     cop_tokenizer *tok = with_template(NULL);
-    assert_string_equal(cop_chat_format(tok), "gemma");
+    assert_non_null(cop_chat_template(tok, &form));
+    assert_string_equal(form, "gemma");
     for (open_golden(&g); (line = next_line(&g)); json_decref(line))
         if (!strcmp(json_string_value(json_object_get(line, "name")), "gemma") && json_object_get(line, "messages"))
             compare(tok, line);
@@ -113,25 +112,46 @@ static void gemma_without_a_template_is_known_by_its_tokens(void **state) {
     cop_tokenizer_free(tok);
 }
 
-static void an_unknown_template_is_refused(void **state) {
+static void a_broken_template_is_refused_with_its_line(void **state) {
     (void)state;
-    static const char *const texts[] = {
-        "", "{{ messages }}", "<|im_start|>",
-        "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>'}}{% endfor %}",
-        PLAIN_CHATML "{{ 'and more' }}",
-    };
-    cop_tokenizer *known = with_template(PLAIN_CHATML);
-    assert_string_equal(cop_chat_format(known), "chatml");
-    cop_tokenizer_free(known);
+    cop_tokenizer *tok = with_template("{{ bos_token }}\n\n{% for m in messages %}{{ m.content }");
+    const char *form;
     const cop_chat_message message = {"user", "x"};
     cop_char_array got = {0};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        cop_tokenizer *tok = with_template(texts[i]);
-        assert_null(cop_chat_format(tok));
-        assert_int_equal(cop_chat_render(tok, &message, 1, true, &got), COP_ERR_UNSUPPORTED);
-        cop_tokenizer_free(tok);
-    }
+    assert_non_null(cop_chat_template(tok, &form));
+    assert_string_equal(form, "template");
+    assert_int_equal(cop_chat_render(tok, &message, 1, true, &got), COP_ERR_FORMAT);
+    assert_non_null(strstr(cop_error_text(), "line 3"));
+    assert_int_equal(got.n, 0);
     cop_array_fini(&got);
+    cop_tokenizer_free(tok);
+}
+
+static void bytes_that_are_not_utf8_become_replacement_characters(void **state) {
+    (void)state;
+    cop_tokenizer *tok = with_template("{{ messages[0].content }}|{{ messages[0].content|length }}");
+    const cop_chat_message message = {"user", "a\xff\xc3z"};
+    cop_char_array got = {0};
+    assert_int_equal(cop_chat_render(tok, &message, 1, true, &got), COP_OK);
+    assert_int_equal(got.n, 10);
+    assert_memory_equal(got.v, "a\xef\xbf\xbd\xef\xbf\xbdz|4", 10);
+    cop_array_fini(&got);
+    cop_tokenizer_free(tok);
+}
+
+static void wrong_conversations_are_refused(void **state) {
+    (void)state;
+    static const char *const texts[] = {"[]", "{}", "{\"messages\": {}}", "{\"messages\": [1]}", "{\"messages\": [{\"content\": \"x\"}]}"};
+    cop_tokenizer *tok = with_template("{{ messages|length }}");
+    cop_char_array got = {0};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        json_t *conversation = json_loads(texts[i], 0, NULL);
+        assert_int_equal(cop_chat_render_json(tok, conversation, NULL, &got), COP_ERR_ARG);
+        json_decref(conversation);
+    }
+    assert_int_equal(got.n, 0);
+    cop_array_fini(&got);
+    cop_tokenizer_free(tok);
 }
 
 static void wrong_messages_are_refused(void **state) {
@@ -141,7 +161,7 @@ static void wrong_messages_are_refused(void **state) {
     cop_char_array got = {0};
     assert_int_equal(cop_chat_render(tok, &message, 0, true, &got), COP_ERR_ARG);
     assert_int_equal(cop_chat_render(tok, &message, 1, true, &got), COP_ERR_ARG);
-    assert_non_null(strstr(cop_error_text(), "wizard"));
+    assert_non_null(strstr(cop_error_text(), "take turns"));
     assert_int_equal(got.n, 0);
     cop_array_fini(&got);
     cop_tokenizer_free(tok);
@@ -151,7 +171,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conversations_render_as_the_template_does),
         cmocka_unit_test(gemma_without_a_template_is_known_by_its_tokens),
-        cmocka_unit_test(an_unknown_template_is_refused),
+        cmocka_unit_test(a_broken_template_is_refused_with_its_line),
+        cmocka_unit_test(bytes_that_are_not_utf8_become_replacement_characters),
+        cmocka_unit_test(wrong_conversations_are_refused),
         cmocka_unit_test(wrong_messages_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
