@@ -16,9 +16,11 @@
 #include "control/learn.h"
 
 #define WINDOW 24          // steps after which drafting is judged
+#define MOST_LOST 4        // or as soon as it has cost so many plain steps
 #define FIRST_PAUSE 32     // steps without drafting, doubled up to
 #define LONGEST_PAUSE 1024
 #define PLAIN_EVERY 128    // a plain step at least so often: what all costs are measured against
+#define EXPLORE_EVERY 48   // trees, of which one is larger than it should be
 #define PROBE_DEPTH 3      // of a costly drafter that was not asked for long
 
 typedef struct costly {
@@ -41,6 +43,7 @@ typedef struct automatic {
     int window_steps, pause, pause_left;
     bool off;                // this step is plain
     bool plain_probe;
+    unsigned wide;           // trees computed
     int depth[COP_MAX_DRAFTERS];
 } automatic;
 
@@ -167,6 +170,8 @@ static void prune(void *state, const cop_view *view, const cop_tree *tree, bool 
     rate_nodes(a, tree, path);
     int n = sort_nodes(path, tree->n_nodes, order);
     int count = a->plain_probe ? 0 : best_count(a, path, order, n, &goodput);
+    // Widths that are never computed have no cost: now and then a tree that pays is made half as large again.
+    if (count && ++a->wide % EXPLORE_EVERY == 0) count = count + 1 + count / 2 < n ? count + 1 + count / 2 : n;
     for (int i = count; i < n; i++) keep[order[i]] = false;
 }
 
@@ -232,7 +237,8 @@ static void account(void *state, const cop_view *view, const cop_step_report *r)
     if (a->plain_probe) return;
     a->window_seconds += all;
     a->window_tokens += r->got->n_tokens;
-    if (++a->window_steps >= WINDOW) judge_window(a);
+    double lost = a->window_seconds / a->cost.plain - a->window_tokens;  // plain steps
+    if (++a->window_steps >= WINDOW || lost > MOST_LOST) judge_window(a);
 }
 
 static cop_status save(const void *state, const char *path) {

@@ -1,14 +1,16 @@
 #include "control/learn.h"
 
-#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/array.h"
 #include "base/map.h"
 
 #define MAGIC "coppice learnt 1"
 #define MOST_BYTES ((size_t)1 << 20)
+#define MOST_RATIO 200
 
 // What the curve of a memory-bound forward looks like before it was measured: rows, ratio.
 static float prior_ratio(int rows) {
@@ -19,27 +21,35 @@ static float prior_ratio(int rows) {
     return at[5][1];
 }
 
-// The factor of the nearest place that was measured: contexts count for more than rows.
-static float nearest_factor(const cop_cost *c, int rows) {
-    int best = 1 << 20;
-    float factor = 1;
-    for (int i = 0; i < COP_COST_CONTEXTS; i++)
-        for (int m = 2; m <= COP_COST_ROWS; m++) {
-            if (!c->seen[i][m]) continue;
-            int distance = 16 * (i > c->context ? i - c->context : c->context - i) + (m > rows ? m - rows : rows - m);
-            if (distance >= best) continue;
-            best = distance;
-            factor = c->factor[i][m];
+// The nearest class of context in which anything was measured, or -1.
+static int measured_class(const cop_cost *c) {
+    for (int distance = 0; distance < COP_COST_CONTEXTS; distance++)
+        for (int side = -1; side <= 1; side += 2) {
+            int i = c->context + side * distance;
+            for (int m = 2; i >= 0 && i < COP_COST_CONTEXTS && m <= COP_COST_ROWS; m++)
+                if (c->seen[i][m]) return i;
         }
-    return factor;
+    return -1;
+}
+
+static float between(const cop_cost *c, int class, int rows) {
+    int low = rows, high = rows;
+    while (low > 1 && !c->seen[class][low]) low--;
+    while (high <= COP_COST_ROWS && !c->seen[class][high]) high++;
+    float below = low > 1 ? c->measured[class][low] : 1;
+    if (high == low) return below;
+    if (high > COP_COST_ROWS) return below + prior_ratio(rows) - prior_ratio(low);
+    float above = c->measured[class][high];
+    if (low > 1) return below + (above - below) * (float)(rows - low) / (float)(high - low);
+    return 1 + (prior_ratio(rows) - 1) * (above - 1) / (prior_ratio(high) - 1);
 }
 
 // A forward of more rows is not cheaper: the running maximum takes out what noise says against it.
 static void refresh(cop_cost *c) {
+    int class = measured_class(c);
     c->ratio[0] = c->ratio[1] = 1;
     for (int m = 2; m <= COP_COST_ROWS; m++) {
-        float f = c->seen[c->context][m] ? c->factor[c->context][m] : nearest_factor(c, m);
-        float r = 1 + f * (prior_ratio(m) - 1);
+        float r = class < 0 ? prior_ratio(m) : between(c, class, m);
         c->ratio[m] = r > c->ratio[m - 1] ? r : c->ratio[m - 1];
     }
 }
@@ -62,8 +72,8 @@ static double rate(int n, double least) { return 1.0 / (n + 1) > least ? 1.0 / (
 void cop_cost_add(cop_cost *c, int rows, double seconds) {
     if (!(seconds > 0) || rows < 1 || rows > COP_COST_ROWS) return;
     c->since_plain++;
-    double expected = c->plain * cop_cost_ratio(c, rows);
-    if (c->n_plain > 4 && seconds > 3 * expected) seconds = 3 * expected;  // somebody else had the core
+    double expected_ratio = cop_cost_ratio(c, rows), most = 3 * c->plain * expected_ratio;
+    if (c->n_plain > 4 && seconds > most) seconds = most;  // somebody else had the core
     if (rows == 1) {
         c->plain += (seconds - c->plain) * rate(c->n_plain, 0.06);
         if (c->n_plain < 1 << 20) c->n_plain++;
@@ -71,13 +81,12 @@ void cop_cost_add(cop_cost *c, int rows, double seconds) {
         return;
     }
     if (!c->n_plain) return;
-    float *f = &c->factor[c->context][rows];
+    float *ratio = &c->measured[c->context][rows];
     uint16_t *seen = &c->seen[c->context][rows];
-    float factor = (float)((seconds / c->plain - 1) / ((double)prior_ratio(rows) - 1));
-    if (factor < 0) factor = 0;
-    if (factor > 20) factor = 20;
-    if (!*seen) *f = nearest_factor(c, rows);
-    *f += (factor - *f) * (float)rate(*seen + 1, 0.06);
+    double now = seconds / c->plain;
+    now = now < 1 ? 1 : now > MOST_RATIO ? MOST_RATIO : now;
+    if (!*seen) *ratio = (float)expected_ratio;
+    *ratio += ((float)now - *ratio) * (float)rate(*seen + 1, 0.06);
     if (*seen < UINT16_MAX) ++*seen;
     refresh(c);
 }
@@ -119,38 +128,48 @@ void cop_ballot_judge(const cop_ballot *ballot, const cop_accepted *got, cop_odd
 
 // ---- the file: lines of words, numbers in decimal ------------------------------------------------
 
-static cop_status write_learnt(FILE *f, const cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
-    fprintf(f, MAGIC "\n");
+typedef COP_ARRAY(char) text_array;
+
+static cop_status add_line(text_array *text, const char *format, ...) {
+    char line[128];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= sizeof line) return cop_fail(COP_ERR_LIMIT, "a line of %d letters", n);
+    COP_TRY(cop_array_reserve(text, (size_t)n));
+    memcpy(text->v + text->n, line, (size_t)n);
+    text->n += (size_t)n;
+    return COP_OK;
+}
+
+static cop_status write_learnt(text_array *text, const cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
+    COP_TRY(add_line(text, MAGIC "\n"));
     for (int i = 0; i < COP_COST_CONTEXTS; i++)
         for (int m = 2; m <= COP_COST_ROWS; m++)
-            if (cost->seen[i][m]) fprintf(f, "cost %d %d %.5g %d\n", i, m, (double)cost->factor[i][m], cost->seen[i][m]);
+            if (cost->seen[i][m]) COP_TRY(add_line(text, "cost %d %d %.5g %d\n", i, m, (double)cost->measured[i][m], cost->seen[i][m]));
     for (int d = 0; d < setup->n_drafters; d++)
         for (int b = 0; b < COP_BUCKETS; b++)
-            if (odds[d][b].tried > 0) fprintf(f, "odds %s %d %.5g %.5g\n", setup->names[d], b, (double)odds[d][b].tried, (double)odds[d][b].hit);
-    return ferror(f) ? COP_ERR_IO : COP_OK;
+            if (odds[d][b].tried > 0)
+                COP_TRY(add_line(text, "odds %.31s %d %.5g %.5g\n", setup->names[d], b, (double)odds[d][b].tried, (double)odds[d][b].hit));
+    return COP_OK;
 }
 
 cop_status cop_learnt_save(const char *path, const cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
-    char part[4096];
-    int n = snprintf(part, sizeof part, "%s.part", path);
-    if (n < 0 || (size_t)n >= sizeof part) return cop_fail(COP_ERR_LIMIT, "%s: path is too long", path);
-    FILE *f = fopen(part, "w");
-    if (!f) return cop_fail(COP_ERR_IO, "%s: cannot be written", part);
-    cop_status st = write_learnt(f, cost, odds, setup);
-    if (fclose(f)) st = COP_ERR_IO;
-    if (!st && rename(part, path)) st = COP_ERR_IO;
-    if (!st) return COP_OK;
-    remove(part);
-    return cop_fail(COP_ERR_IO, "%s: cannot be written", path);
+    text_array text = {.most = MOST_BYTES};
+    cop_status st = write_learnt(&text, cost, odds, setup);
+    if (!st) st = cop_file_write(path, text.v, text.n);
+    cop_array_fini(&text);
+    return st;
 }
 
 static bool read_cost(const char *line, cop_cost *cost) {
     int context, rows, seen;
-    float factor;
-    if (sscanf(line, "cost %d %d %f %d", &context, &rows, &factor, &seen) != 4) return false;
-    if (context < 0 || context >= COP_COST_CONTEXTS || rows < 2 || rows > COP_COST_ROWS || !(factor >= 0 && factor <= 20) || seen < 1)
+    float ratio;
+    if (sscanf(line, "cost %d %d %f %d", &context, &rows, &ratio, &seen) != 4) return false;
+    if (context < 0 || context >= COP_COST_CONTEXTS || rows < 2 || rows > COP_COST_ROWS || !(ratio >= 1 && ratio <= MOST_RATIO) || seen < 1)
         return false;
-    cost->factor[context][rows] = factor;
+    cost->measured[context][rows] = ratio;
     cost->seen[context][rows] = (uint16_t)(seen < 8 ? seen : 8);  // a new start measures anew soon
     return true;
 }
@@ -167,21 +186,34 @@ static bool read_odds(const char *line, cop_odds odds[][COP_BUCKETS], const cop_
     return true;
 }
 
+static bool read_line(const char *line, int number, cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
+    if (number == 1) return !strcmp(line, MAGIC);
+    return line[0] == 'c' ? read_cost(line, cost) : read_odds(line, odds, setup);
+}
+
+// A file is taken as a whole or not at all.
 cop_status cop_learnt_load(const char *path, cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
     char *text;
     size_t bytes;
     COP_TRY(cop_file_read(path, MOST_BYTES, &text, &bytes));
-    bool fine = true;
-    int number = 0;
-    for (char *line = text, *next; fine && *line; line = next, number++) {
+    cop_cost new_cost = *cost;
+    cop_odds (*new_odds)[COP_BUCKETS] = cop_alloc_array(COP_MAX_DRAFTERS, sizeof *new_odds);
+    bool fine = new_odds && bytes && strlen(text) == bytes;
+    int number = 1;
+    if (new_odds) memcpy(new_odds, odds, COP_MAX_DRAFTERS * sizeof *new_odds);
+    for (char *line = text, *next; fine && *line; line = next) {
         next = strchr(line, '\n');
         if (next) *next++ = 0;
         else next = line + strlen(line);
-        if (number == 0) fine = !strcmp(line, MAGIC);
-        else fine = line[0] == 'c' ? read_cost(line, cost) : read_odds(line, odds, setup);
+        fine = read_line(line, number, &new_cost, new_odds, setup);
+        number += fine;
     }
-    if (!number) fine = false;
     cop_free(text);
-    refresh(cost);
+    if (fine) {
+        *cost = new_cost;
+        memcpy(odds, new_odds, COP_MAX_DRAFTERS * sizeof *new_odds);
+        refresh(cost);
+    }
+    cop_free(new_odds);
     return fine ? COP_OK : cop_fail(COP_ERR_FORMAT, "%s: line %d is not what a controller writes", path, number);
 }

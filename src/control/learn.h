@@ -8,13 +8,13 @@
 #define COP_COST_ROWS 64
 #define COP_COST_CONTEXTS 6  // classes of context length: below 512, 1024, … , beyond
 
-/* Seconds of a forward: plain * ratio(rows). The ratio is a prior curve, stretched by factors measured for
- * each number of rows and class of context; where nothing was measured the nearest measured one serves. */
+/* Seconds of a forward: plain * ratio(rows). Ratios are measured for each number of rows and class of context;
+ * between two measured ones the curve is straight, beyond the last it rises as a memory-bound forward does. */
 typedef struct cop_cost {
     double plain;          // seconds of one row, 0: not yet known
     int n_plain, since_plain;  // measurements; steps since the last one
     int context;           // class of the current context
-    float factor[COP_COST_CONTEXTS][COP_COST_ROWS + 1];
+    float measured[COP_COST_CONTEXTS][COP_COST_ROWS + 1];
     uint16_t seen[COP_COST_CONTEXTS][COP_COST_ROWS + 1];
     float ratio[COP_COST_ROWS + 1];  // of the current class
 } cop_cost;
@@ -49,7 +49,8 @@ void cop_ballot_take(cop_ballot *ballot, const cop_tree *tree);
 /* Judge every node whose parent the text went through. */
 void cop_ballot_judge(const cop_ballot *ballot, const cop_accepted *got, cop_odds odds[][COP_BUCKETS]);
 
-/* Both tables as text. Drafters are known by name, so that a file serves any set of them. */
+/* Both tables as text; odds has COP_MAX_DRAFTERS rows. Drafters are known by name, so that a file serves any set of
+ * them. What is damaged is refused and changes nothing. */
 cop_status cop_learnt_save(const char *path, const cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup);
 cop_status cop_learnt_load(const char *path, cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup);
 
