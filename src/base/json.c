@@ -38,7 +38,7 @@ static void make_printable(char *text) {
 cop_status cop_json_parse(json_t **out, const char *text, size_t bytes, const cop_json_limits *limits) {
     *out = NULL;
     COP_TRY(check_limits(text, bytes, limits));
-    json_error_t error;
+    json_error_t error = {.text = ""};  // without memory it may stay as it is
     json_t *v = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!v) {
         if (json_error_code(&error) == json_error_out_of_memory || !*error.text) return cop_fail(COP_ERR_NOMEM, "JSON: cannot allocate");

@@ -1,4 +1,4 @@
-// The merge loop of BPE: a binary heap of candidate pairs over a linked list of symbols.
+// The merge loop of BPE: a heap, four children a node, of candidate pairs over a linked list of symbols.
 // A heap entry is only (rank, left symbol); whether the pair is still there is asked again when it
 // comes up, so nothing has to be taken out of the middle of the heap.
 // Cost: O(n log n) for n symbols, 32 bytes a symbol and 8 a candidate.
@@ -29,9 +29,9 @@ static cop_status heap_push(cop_merge_work *w, uint64_t key) {
     COP_TRY(cop_array_reserve(&w->heap, 1));
     size_t i = w->heap.n++;
     uint64_t *h = w->heap.v;
-    while (i && h[(i - 1) / 2] > key) {
-        h[i] = h[(i - 1) / 2];
-        i = (i - 1) / 2;
+    while (i && h[(i - 1) / 4] > key) {
+        h[i] = h[(i - 1) / 4];
+        i = (i - 1) / 4;
     }
     h[i] = key;
     return COP_OK;
@@ -40,8 +40,9 @@ static cop_status heap_push(cop_merge_work *w, uint64_t key) {
 static uint64_t heap_pop(cop_merge_work *w) {
     uint64_t *h = w->heap.v, top = h[0], last = h[--w->heap.n];
     size_t n = w->heap.n, i = 0;
-    for (size_t child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && h[child + 1] < h[child]) child++;
+    for (size_t child; (child = 4 * i + 1) < n; i = child) {
+        size_t end = child + 4 < n ? child + 4 : n;
+        for (size_t c = child + 1; c < end; c++) child = h[c] < h[child] ? c : child;
         if (h[child] >= last) break;
         h[i] = h[child];
     }

@@ -34,6 +34,7 @@ static cop_status load_scores(cop_tokenizer *tok) {
 // Rewrites the text of a token that is looked for after rewriting; into *texts, which only grows.
 static cop_status rewrite_special(const cop_pipeline *p, cop_rewrite_work *w, const cop_special *s, cop_text_buffer *text) {
     text->n = 0;
+    if (!s->bytes) return COP_OK;
     COP_TRY(cop_array_reserve(text, s->bytes));
     memcpy(text->v, s->text, s->bytes);
     text->n = s->bytes;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../support/mini_cmocka.h"
 #include "../support/places.h"
@@ -16,6 +17,13 @@
 #define MOST_FILE ((size_t)64 << 20)
 #define BETWEEN 0x7FFFFFFF  // stands behind each text's ids in a hash
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+static double slowest;  // of the kinds, for a megabyte of one letter
 static int n_said;  // kinds that GGUF's keys can say
 static json_t *head;  // the first line: the texts, the sets
 
@@ -140,6 +148,19 @@ static int compare_all(const cop_tokenizer *tok, const json_t *record, bool sets
     return wrong;
 }
 
+// A megabyte of one letter, in seconds of this process: other programs on the machine do not count.
+static void time_letter(const cop_tokenizer *tok, const char *name) {
+    static char text[1 << 20];
+    cop_token_array ids = {0};
+    memset(text, 'a', sizeof text);
+    clock_t start = clock();
+    if (cop_tokenizer_encode(tok, text, sizeof text, false, true, &ids)) fail_msg("%s", cop_error_text());
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    if (seconds > slowest) slowest = seconds;
+    if (seconds > 1 && !SANITIZED) fail_msg("%s: %.2f s for a megabyte of one letter", name, seconds);
+    cop_array_fini(&ids);
+}
+
 static int compare_kind(const json_t *record) {
     char *text = json_dumps(json_object_get(record, "tokenizer"), JSON_COMPACT);
     const char *name = json_string_value(json_object_get(record, "name"));
@@ -148,6 +169,7 @@ static int compare_kind(const json_t *record) {
     bool whole;
     if (cop_tokenizer_from_json(&tok, &files)) fail_msg("%s: %s", name, cop_error_text());
     int wrong = compare_all(tok, record, true);
+    time_letter(tok, name);
     again = through_gguf(tok, &files, &whole);
     int wrong_again = compare_all(again, record, !whole);
     n_said += !whole;
@@ -179,6 +201,7 @@ static void every_kind_gives_the_references_ids(void **state) {
     json_decref(head);
     cop_free(data);
     print_message("%d kinds, %d of them as keys of GGUF too; %d comparisons differ\n", kinds, n_said, wrong);
+    print_message("a megabyte of one letter: at most %.2f s\n", slowest);
     assert_true(kinds >= 20);
     assert_true(n_said >= 11);
     assert_int_equal(wrong, 0);
