@@ -4,6 +4,7 @@
 #include <string.h>
 
 extern const cop_drafter_type cop_drafter_copy;
+extern const cop_drafter_type cop_drafter_input;
 extern const cop_drafter_type cop_drafter_trigram;
 extern const cop_drafter_type cop_drafter_recycle;
 extern const cop_drafter_type cop_drafter_model;
@@ -12,6 +13,7 @@ extern const cop_drafter_type cop_drafter_pearl;
 
 const cop_drafter_type *const cop_drafters[] = {
     &cop_drafter_copy,
+    &cop_drafter_input,
     &cop_drafter_trigram,
     &cop_drafter_recycle,
     &cop_drafter_model,

@@ -41,7 +41,7 @@ void drafting_close(drafting *d) {
 }
 
 void drafting_propose(drafting *d, const int32_t *tokens, int n) {
-    const cop_view view = {.tokens = tokens, .n_tokens = n, .max_tokens = DRAFTING_TOKENS};
+    const cop_view view = {.tokens = tokens, .n_tokens = n, .n_prompt = d->n_prompt, .max_tokens = DRAFTING_TOKENS};
     cop_tree_reset(&d->tree, tokens[n - 1]);
     cop_alloc_forbid(true);
     d->type->propose(d->state, &view, &d->tree);
@@ -52,7 +52,7 @@ void drafting_propose(drafting *d, const int32_t *tokens, int n) {
 static const float *row_of(void *engine, int node) { return ((drafting *)engine)->logits + (size_t)node * DRAFTING_V; }
 
 void drafting_observe(drafting *d, const int32_t *tokens, int n, int32_t (*next)(int32_t token), int rank) {
-    const cop_view view = {.tokens = tokens, .n_tokens = n, .max_tokens = DRAFTING_TOKENS};
+    const cop_view view = {.tokens = tokens, .n_tokens = n, .n_prompt = d->n_prompt, .max_tokens = DRAFTING_TOKENS};
     const cop_rows_view rows = {row_of, d, DRAFTING_V};
     int path[NODES], n_path = 0;
     int32_t got[NODES + 1];

@@ -11,6 +11,7 @@ typedef struct drafting {
     const cop_drafter_type *type;
     void *state;
     cop_tree tree;
+    int n_prompt;
     float *logits;  // [64][DRAFTING_V] of the last drafting_observe
 } drafting;
 
