@@ -19,10 +19,12 @@ import numpy as np
 import torch
 import transformers
 from gguf import GGMLQuantizationType as Q
-from transformers import (Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GraniteConfig, GraniteForCausalLM,
-                          Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
-                          MixtralConfig, MixtralForCausalLM, Olmo2Config, Olmo2ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
-                          Qwen3MoeConfig, Qwen3MoeForCausalLM, SmolLM3Config, SmolLM3ForCausalLM)
+from transformers import (GPT2Config, GPT2LMHeadModel, GPTBigCodeConfig, GPTBigCodeForCausalLM, Gemma2Config, Gemma2ForCausalLM,
+                          Gemma3ForCausalLM, Gemma3TextConfig, GraniteConfig, GraniteForCausalLM, Lfm2Config, Lfm2ForCausalLM,
+                          LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig, MixtralForCausalLM,
+                          Olmo2Config, Olmo2ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+                          Qwen3MoeConfig, Qwen3MoeForCausalLM, SmolLM3Config, SmolLM3ForCausalLM, Starcoder2Config,
+                          Starcoder2ForCausalLM)
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM),
@@ -36,10 +38,14 @@ CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM),
            "granite": (GraniteConfig, GraniteForCausalLM),
            "lfm2": (Lfm2Config, Lfm2ForCausalLM),
            "olmo2": (Olmo2Config, Olmo2ForCausalLM),
-           "smollm3": (SmolLM3Config, SmolLM3ForCausalLM)}
+           "smollm3": (SmolLM3Config, SmolLM3ForCausalLM),
+           "gpt2": (GPT2Config, GPT2LMHeadModel),
+           "starcoder": (GPTBigCodeConfig, GPTBigCodeForCausalLM),
+           "starcoder2": (Starcoder2Config, Starcoder2ForCausalLM)}
 ARCHITECTURE = {"mistral": "llama", "mixtral": "llama"}  # what the file says, where it is another name
 PERMUTED = ("llama", "mistral", "mixtral", "granite", "smollm3")
 GEMMA = ("gemma2", "gemma3")
+GPT = ("gpt2", "starcoder")
 
 
 # ---- the models -------------------------------------------------------------------------------
@@ -53,6 +59,13 @@ def small(**more):
 
 def smaller(**more):
     return small(**{**dict(vocab_size=264, hidden_size=32, intermediate_size=48), **more})
+
+
+def gpt(**more):
+    base = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None, vocab_size=264, n_embd=32, n_layer=2, n_head=4, n_positions=144,
+                attn_implementation="eager")
+    base.update(more)
+    return base
 
 
 def rope(theta, kind="default", **more):
@@ -169,6 +182,21 @@ MODELS = {
         num_hidden_layers=3, num_key_value_heads=4, no_rope_layers=[0, 1, 0], tie_word_embeddings=False, attention_bias=True,
         **rope(1e4)),
         "layers 0 and 2 without rotation (a bool array rope.pattern), biases on q, k, v and output"),
+    "tiny-gpt2-a": ("gpt2", "smollm", "F32", gpt(n_inner=48), "tied head, a feed-forward of 48 at width 32, 144 positions"),
+    "tiny-gpt2-b": ("gpt2", "smollm", "F32", gpt(
+        n_embd=36, n_head=3, n_inner=80, n_layer=3, tie_word_embeddings=False, layer_norm_epsilon=1e-2),
+        "three heads of 12, own output matrix, epsilon 0.01"),
+    "tiny-gpt2-q8_0": ("gpt2", "smollm", "Q8_0", gpt(n_embd=64, n_head=2, n_inner=96), "all matrices Q8_0, positions, norms and biases F32"),
+    "tiny-starcoder-a": ("starcoder", "smollm", "F32", gpt(n_inner=48, multi_query=True), "one key head, so attn_qkv has 32 + 2 * 8 rows"),
+    "tiny-starcoder-b": ("starcoder", "smollm", "F32", gpt(
+        n_embd=40, n_head=2, n_layer=3, n_inner=64, multi_query=True, tie_word_embeddings=False, layer_norm_epsilon=1e-3),
+        "two heads of 20, own output matrix, epsilon 0.001"),
+    "tiny-starcoder2-a": ("starcoder2", "smollm", "F32", smaller(use_bias=True, norm_epsilon=1e-5, tie_word_embeddings=True, **rope(1e5)),
+        "grouped heads of 8, biases, tied head"),
+    "tiny-starcoder2-b": ("starcoder2", "smollm", "F32", smaller(
+        hidden_size=48, num_attention_heads=3, num_key_value_heads=1, use_bias=True, norm_epsilon=1e-2, sliding_window=6,
+        tie_word_embeddings=False, **rope(1e3)),
+        "window 6 on every layer, three heads of 16, one key head, own output matrix, epsilon 0.01"),
 }
 for _t in ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4"):
     MODELS["tiny-" + _t.lower()] = ("llama", "smollm", _t, LEGACY, f"all matrices {_t}, norms F32")
@@ -185,12 +213,12 @@ def make_model(arch, settings):
         for name, p in model.named_parameters():
             if name.endswith("bias"):
                 p.normal_(0, 0.3)
-            elif "norm" in name:
+            elif "norm" in name or ".ln_" in name:
                 p.normal_(0 if arch in GEMMA else 1, 0.3)
-            elif "embed" in name or "lm_head" in name:
+            elif "embed" in name or "lm_head" in name or ".wte" in name or ".wpe" in name:
                 p.normal_(0, 2 / math.sqrt(config.hidden_size))
             else:
-                p.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name else 1) / math.sqrt(p.shape[-1]))
+                p.normal_(0, (1.5 if "q_proj" in name or "k_proj" in name or "c_attn" in name else 1) / math.sqrt(p.shape[0 if arch == "gpt2" else -1]))
     return model, config
 
 
@@ -259,7 +287,9 @@ LAYER_NAMES = {"operator_norm": "attn_norm", "ffn_norm": "ffn_norm", "conv.conv"
                "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm",
                "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
                "mlp.down_proj": "ffn_down", "pre_feedforward_layernorm": "ffn_norm",
-               "post_feedforward_layernorm": "post_ffw_norm"}
+               "post_feedforward_layernorm": "post_ffw_norm",
+               "ln_1": "attn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output", "ln_2": "ffn_norm",
+               "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
 
 
 def gguf_names(name, arch):
@@ -274,7 +304,10 @@ def gguf_name(name, arch):
     if name.endswith("mlp.experts.down_proj"):
         name += ".weight"
     top = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
-           "model.embedding_norm.weight": "token_embd_norm.weight", "lm_head.weight": "output.weight"}
+           "model.embedding_norm.weight": "token_embd_norm.weight",
+           "lm_head.weight": "output.weight", "model.norm.bias": "output_norm.bias",
+           "transformer.wte.weight": "token_embd.weight", "transformer.wpe.weight": "position_embd.weight",
+           "transformer.ln_f.weight": "output_norm.weight", "transformer.ln_f.bias": "output_norm.bias"}
     if name in top:
         return top[name]
     _, _, layer, rest = name.split(".", 3)
@@ -391,7 +424,7 @@ def add_window(w, arch, config):
     if not getattr(config, "sliding_window", None):
         return
     w.add_sliding_window(config.sliding_window)
-    if arch in ("mistral", "mixtral", "qwen3moe"):
+    if arch in ("mistral", "mixtral", "qwen3moe", "starcoder2"):
         return
     windowed = [t == "sliding_attention" for t in config.layer_types]
     if arch == "gemma3":
@@ -405,6 +438,13 @@ def add_keys(w, arch, config, model):
     w.add_context_length(config.max_position_embeddings)
     w.add_embedding_length(config.hidden_size)
     w.add_block_count(config.num_hidden_layers)
+    if arch in GPT:
+        w.add_feed_forward_length(config.n_inner)
+        w.add_head_count(config.num_attention_heads)
+        w.add_layer_norm_eps(config.layer_norm_epsilon)
+        if arch == "starcoder":
+            w.add_head_count_kv(1)
+        return
     w.add_feed_forward_length(model.model.layers[0].feed_forward.w1.out_features if arch == "lfm2" else config.intermediate_size)
     w.add_head_count(config.num_attention_heads)
     if arch == "lfm2":
@@ -413,7 +453,10 @@ def add_keys(w, arch, config, model):
         w.add_vocab_size(config.vocab_size)
     else:
         w.add_head_count_kv(config.num_key_value_heads)
-    w.add_layer_norm_rms_eps(config.norm_eps if arch == "lfm2" else config.rms_norm_eps)
+    if arch == "starcoder2":
+        w.add_layer_norm_eps(config.norm_epsilon)
+    else:
+        w.add_layer_norm_rms_eps(config.norm_eps if arch == "lfm2" else config.rms_norm_eps)
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if head * config.num_attention_heads != config.hidden_size or arch in GEMMA:
         w.add_key_length(head)
@@ -462,7 +505,9 @@ def write_gguf(path, arch, tokenizer, kind, model, config, rng):
             x = permute(x, heads_of(name, config))
         if "shortconv.conv.weight" in name:
             x = x.squeeze(1)
-        if x.ndim == 1 or kind == "F32" or "ffn_gate_inp" in name or "shortconv.conv." in name:
+        if arch == "gpt2" and x.ndim == 2 and name.startswith("blk."):
+            x = x.T
+        if x.ndim == 1 or kind == "F32" or "ffn_gate_inp" in name or "shortconv.conv." in name or name == "position_embd.weight":
             w.add_tensor(name, np.ascontiguousarray(x, dtype=np.float32))
             continue
         q = Q[kind]
@@ -489,6 +534,8 @@ def load_back(path, arch, model, config):
                 x = unpermute(x, heads_of(name, config))
             if arch in GEMMA and "norm" in name:
                 x = x - 1
+            if arch == "gpt2" and x.ndim == 2 and name.startswith("blk."):
+                x = x.T
             p.copy_(torch.from_numpy(np.ascontiguousarray(x)).reshape(p.shape))
 
 
@@ -497,7 +544,8 @@ def load_back(path, arch, model, config):
 def evaluate(model, ids):
     """Logits [T, V]; hidden states: the embeddings as layer 0 sees them, then after each layer, then after the norm."""
     states, hooks = [], []
-    layers = model.model.layers
+    body = model.model if hasattr(model, "model") else model.transformer
+    layers, last = (body.h, body.ln_f) if hasattr(body, "h") else (body.layers, getattr(body, "embedding_norm", None) or body.norm)
 
     def before(module, args, kwargs):
         states.append((args[0] if args else kwargs["hidden_states"])[0].clone())
@@ -506,7 +554,6 @@ def evaluate(model, ids):
         states.append((output[0] if isinstance(output, tuple) else output).reshape(-1, output[0].shape[-1]).clone())
 
     hooks.append(layers[0].register_forward_pre_hook(before, with_kwargs=True))
-    last = model.model.embedding_norm if hasattr(model.model, "embedding_norm") else model.model.norm
     hooks += [m.register_forward_hook(after) for m in [*layers, last]]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0].float().numpy()
@@ -527,7 +574,7 @@ def rounded(x, how):
 
 def with_rounded_activations(model, ids, how):
     hooks = [m.register_forward_pre_hook(lambda m, a: (rounded(a[0], how), *a[1:]))
-             for m in model.modules() if isinstance(m, torch.nn.Linear) or type(m).__name__.endswith("Experts")]
+             for m in model.modules() if isinstance(m, (torch.nn.Linear, transformers.pytorch_utils.Conv1D)) or type(m).__name__.endswith("Experts")]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0].float().numpy()
     for h in hooks:

@@ -100,6 +100,9 @@ static cop_status open_session(cop_session *s, const cop_session_options *o, con
     s->options = *o;
     s->context = o->context ? o->context : default_context(s->engine);
     if (s->context < 2 || s->context > 1 << 22) return cop_fail(COP_ERR_ARG, "context: %d, must be 2 to %d", s->context, 1 << 22);
+    const cop_desc *d = &s->engine->model->desc;
+    if (d->positions == COP_POSITION_LEARNED && s->context > d->max_positions)
+        return cop_fail(COP_ERR_ARG, "context: %d, this model has %d positions", s->context, d->max_positions);
     s->max_rows = PREFILL_ROWS;
     s->max_nodes = TREE_NODES;
     s->hash_logits = o->hash_logits;

@@ -123,11 +123,29 @@ static cop_status read_rope(const cop_gguf *file, cop_desc *d) {
     return COP_OK;
 }
 
+static cop_status read_epsilon(const cop_gguf *file, cop_desc *d, const char *name) {
+    COP_TRY(cop_desc_f32_or(file, name, 1e-5f, &d->norm_eps));
+    if (!(d->norm_eps >= 0 && d->norm_eps < 1)) return cop_fail(COP_ERR_FORMAT, "norm epsilon %g; %s", (double)d->norm_eps, cop_gguf_name(file));
+    return COP_OK;
+}
+
+cop_status cop_desc_gpt(const cop_gguf *file, cop_desc *d) {
+    d->norm = COP_NORM_LAYER;
+    d->act = COP_ACT_GELU_TANH;
+    d->gated = false;
+    return read_epsilon(file, d, "attention.layer_norm_epsilon");
+}
+
+void cop_desc_learned_positions(cop_desc *d) {
+    d->positions = COP_POSITION_LEARNED;
+    d->n_ropes = 0;
+    for (int i = 0; i < d->L; i++) d->layers[i].rope = -1;
+}
+
 cop_status cop_desc_common(const cop_gguf *file, cop_desc *d) {
     COP_TRY(read_shape(file, d));
     COP_TRY(read_rope(file, d));
-    COP_TRY(cop_desc_f32_or(file, "attention.layer_norm_rms_epsilon", 1e-5f, &d->norm_eps));
-    if (!(d->norm_eps >= 0 && d->norm_eps < 1)) return cop_fail(COP_ERR_FORMAT, "norm epsilon %g; %s", (double)d->norm_eps, cop_gguf_name(file));
+    COP_TRY(read_epsilon(file, d, "attention.layer_norm_rms_epsilon"));
     d->layers = cop_alloc_array((size_t)d->L, sizeof *d->layers);
     if (!d->layers) return cop_fail(COP_ERR_NOMEM, "%d layers: cannot allocate", d->L);
     d->norm = COP_NORM_RMS;
@@ -206,8 +224,8 @@ static bool sensible(const cop_desc *d) {
 }
 
 cop_status cop_desc_check(const cop_desc *d) {
-    if (d->order != COP_ORDER_PRE || d->norm != COP_NORM_RMS)
-        return cop_fail(COP_ERR_UNSUPPORTED, "family %s: this block order is not there yet", d->family);
+    if (d->order == COP_ORDER_PARALLEL || d->positions == COP_POSITION_BIAS)
+        return cop_fail(COP_ERR_UNSUPPORTED, "family %s: this block order or kind of positions is not there yet", d->family);
     if (!sensible(d)) return cop_fail(COP_ERR_FORMAT, "family %s: a scale is not a sensible number", d->family);
     for (int i = 0; i < d->L; i++) {
         const cop_layer_desc *l = &d->layers[i];

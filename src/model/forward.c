@@ -12,6 +12,7 @@ typedef struct row_work {
     const cop_forward *f;
     bool embed;                // start of the forward
     const cop_norm *post;      // x += post(y)
+    const cop_norm *behind;    // x = behind(x), order POST
     int tap_from, tap_to;      // x is now the output of layers tap_from … tap_to-1
     const cop_norm *norm;      // normed = norm(x)
     bool quantise;             // and its panel
@@ -33,6 +34,25 @@ static void quantise_row(const cop_model *m, cop_act *panel, const float *x, int
     m->kernels.quantise(panel + first, cop_panel_index(n, n_blocks, 1, c) - first, x, n_blocks);
 }
 
+static void read_table(float *x, const cop_gguf_tensor *t, int row, int D) {
+    cop_dequantise(x, t->type, t->data + t->bytes / t->dims[1] * (uint64_t)row, D);
+}
+
+// What else is added to a token's embedding, and the norm of the sum. `spare` has room for a row.
+static void finish_embedding(const cop_forward *f, int row, float *x, float *spare) {
+    const cop_model *m = f->model;
+    const cop_visible *v = &f->ws->visible[row];
+    if (m->position_embedding) {
+        read_table(spare, m->position_embedding, v->lin + v->n_tail - 1 + m->desc.position_offset, m->desc.D);
+        m->kernels.add(x, spare, m->desc.D);
+    }
+    if (m->type_embedding) {
+        read_table(spare, m->type_embedding, 0, m->desc.D);
+        m->kernels.add(x, spare, m->desc.D);
+    }
+    if (m->embed_norm.w) normalise(m, x, x, &m->embed_norm);
+}
+
 static void embed_row(const cop_forward *f, int row) {
     const cop_model *m = f->model;
     const cop_desc *d = &m->desc;
@@ -40,13 +60,15 @@ static void embed_row(const cop_forward *f, int row) {
     cop_rope_angles(f, row);
     if (f->options.inject) {
         memcpy(x, f->options.inject + (size_t)row * (size_t)d->D, (size_t)d->D * sizeof(float));
-    } else if (f->rows[row].embedding) {
+        return;
+    }
+    if (f->rows[row].embedding) {
         memcpy(x, f->rows[row].embedding, (size_t)d->D * sizeof(float));
     } else {
-        const cop_gguf_tensor *t = m->embedding;
-        cop_dequantise(x, t->type, t->data + t->bytes / t->dims[1] * (uint64_t)f->rows[row].token, d->D);
+        read_table(x, m->embedding, f->rows[row].token, d->D);
         if (d->embed_scale != 1.0f) m->kernels.scale(x, x, d->embed_scale, d->D);
     }
+    finish_embedding(f, row, x, f->ws->normed + (size_t)row * f->ws->x_stride);
 }
 
 static void tap_row(const cop_forward *f, int layer, const float *x, int row) {
@@ -75,6 +97,7 @@ static void do_row(const row_work *w, int row) {
         normalise(m, normed, ws->y + (size_t)row * ws->y_stride, w->post);
         m->kernels.axpy(x, normed, d->residual_scale, d->D);
     }
+    if (w->behind) normalise(m, x, x, w->behind);
     for (int layer = w->tap_from; layer < w->tap_to; layer++) tap_row(f, layer, x, row);
     if (w->final) {
         if (ws->logit_of[row] >= 0 || f->options.n_taps) final_row(f, w, row, x);
@@ -214,6 +237,16 @@ static void project_logits(const cop_forward *f) {
 
 static row_work nothing(const cop_forward *f) { return (row_work){.f = f, .store_layer = -1}; }
 
+// A norm behind a sublayer: of its output alone, which then waits in ws->y, or of the sum.
+static bool norm_of_output(const cop_forward *f, const cop_norm *norm) { return norm->w && f->model->desc.order != COP_ORDER_POST; }
+
+static row_work after_sublayer(const cop_forward *f, const cop_norm *norm) {
+    row_work w = nothing(f);
+    if (!norm->w) return w;
+    *(norm_of_output(f, norm) ? &w.post : &w.behind) = norm;
+    return w;
+}
+
 static void attention_sublayer(const cop_forward *f, int worker, int layer, row_work *pending) {
     const cop_layer *l = &f->model->layers[layer];
     cop_workspace *ws = f->ws;
@@ -234,10 +267,8 @@ static void attention_sublayer(const cop_forward *f, int worker, int layer, row_
         cop_pool_barrier(f->model->pool, NULL, NULL);
     }
     cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows, NULL};
-    bool post = l->attn_post_norm.w;
-    project_out(f, worker, &l->o, &in, post);
-    *pending = nothing(f);
-    pending->post = post ? &l->attn_post_norm : NULL;
+    project_out(f, worker, &l->o, &in, norm_of_output(f, &l->attn_post_norm));
+    *pending = after_sublayer(f, &l->attn_post_norm);
 }
 
 static void project_conv(const cop_forward *f, const cop_linear *l) {
@@ -261,10 +292,8 @@ static void convolution_sublayer(const cop_forward *f, int worker, int layer, ro
     cop_convolution(f, worker, layer);
     cop_pool_barrier(f->model->pool, NULL, NULL);
     cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, f->n_rows, NULL};
-    bool post = l->attn_post_norm.w;
-    project_out(f, worker, &l->conv_out, &in, post);
-    *pending = nothing(f);
-    pending->post = post ? &l->attn_post_norm : NULL;
+    project_out(f, worker, &l->conv_out, &in, norm_of_output(f, &l->attn_post_norm));
+    *pending = after_sublayer(f, &l->attn_post_norm);
 }
 
 static void mlp_sublayer(const cop_forward *f, int worker, int layer, row_work *pending) {
@@ -273,7 +302,7 @@ static void mlp_sublayer(const cop_forward *f, int worker, int layer, row_work *
     pending->norm = &l->mlp_norm;
     pending->quantise = cop_is_quantised(&l->up) || cop_is_quantised(&l->gate);
     row_stage(pending);
-    bool post = l->mlp_post_norm.w;
+    bool post = norm_of_output(f, &l->mlp_post_norm);
     if (f->model->desc.layers[layer].experts) {
         cop_experts(f, worker, layer, post);
     } else {
@@ -282,8 +311,7 @@ static void mlp_sublayer(const cop_forward *f, int worker, int layer, row_work *
         cop_input in = {ws->mlp_panel, ws->mlp, ws->mlp_stride, f->n_rows, NULL};
         project_out(f, worker, &l->down, &in, post);
     }
-    *pending = nothing(f);
-    pending->post = post ? &l->mlp_post_norm : NULL;
+    *pending = after_sublayer(f, &l->mlp_post_norm);
 }
 
 static cop_status forward_layers(void *arg, int worker) {
@@ -315,6 +343,7 @@ static cop_status check_row(const cop_forward *f, int i) {
     const cop_desc *d = &f->model->desc;
     if (!r->embedding && !f->options.inject && (r->token < 0 || r->token >= d->V))
         return cop_fail(COP_ERR_ARG, "token %d: the vocabulary has 0 to %d", r->token, d->V - 1);
+    if (r->want_logits && !f->model->output.w.data) return cop_fail(COP_ERR_UNSUPPORTED, "family %s has hidden states and no logits", d->family);
     if (r->parent >= i || r->parent < -1 || (r->parent >= 0 && f->rows[r->parent].seq != r->seq))
         return cop_fail(COP_ERR_ARG, "row %d: its parent %d is not a row before it of the same sequence", i, r->parent);
     return COP_OK;
@@ -376,6 +405,15 @@ static void leave_out_computed(cop_forward *f) {
     memmove(ws->logit_of, ws->logit_of + n, (size_t)f->n_rows * sizeof *ws->logit_of);
 }
 
+static cop_status check_positions(const cop_forward *f) {
+    for (int i = 0; i < f->n_rows; i++) {
+        const cop_visible *v = &f->ws->visible[i];
+        if (v->lin + v->n_tail > f->model->desc.max_positions)
+            return cop_fail(COP_ERR_LIMIT, "position %d: the model has %d", v->lin + v->n_tail - 1, f->model->desc.max_positions);
+    }
+    return COP_OK;
+}
+
 static cop_status plan(cop_forward *f) {
     const cop_desc *d = &f->model->desc;
     cop_forward_options *o = &f->options;
@@ -390,6 +428,7 @@ static cop_status plan(cop_forward *f) {
         return cop_fail(COP_ERR_ARG, "forward of %d rows, %d of them computed: must be fewer, of one sequence", f->n_rows, o->computed);
     for (int g = 0; g < f->n_groups; g++)
         for (int i = 0; i < f->ws->groups[g].n_rows; i++) plan_visible(f, &f->ws->groups[g], f->ws->groups[g].first + i);
+    if (d->positions == COP_POSITION_LEARNED) COP_TRY(check_positions(f));
     leave_out_computed(f);
     return COP_OK;
 }

@@ -19,6 +19,9 @@ const cop_family *const cop_families[] = {
     &cop_family_lfm2,
     &cop_family_olmo2,
     &cop_family_smollm3,
+    &cop_family_gpt2,
+    &cop_family_starcoder,
+    &cop_family_starcoder2,
     NULL,
 };
 

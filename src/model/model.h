@@ -28,7 +28,7 @@ typedef enum cop_block_order {
 typedef enum cop_position_kind {
     COP_POSITION_NONE,
     COP_POSITION_ROPE,     // rotary, per layer one of desc.rope[]
-    COP_POSITION_LEARNED,  // a table of embeddings is added to the input
+    COP_POSITION_LEARNED,  // a table of embeddings is added to the input; max_positions is its end
     COP_POSITION_BIAS      // an additive bias on the scores (relative buckets, ALiBi): layer.bias
 } cop_position_kind;
 
@@ -75,6 +75,7 @@ typedef struct cop_desc {
     cop_act_kind act;
     bool gated;              // down(act(gate) * up), else down(act(up))
     cop_position_kind positions;
+    int position_offset;     // row of the table of positions that belongs to position 0
     int n_ropes;
     cop_rope_desc rope[COP_MAX_ROPES];
     float embed_scale;       // of the token embeddings (not of injected rows); 1
@@ -114,9 +115,11 @@ typedef struct cop_model {
     cop_desc desc;
     cop_gguf *file;            // stays open: metadata, and rows of the embedding
     const cop_gguf_tensor *embedding;  // [V][D] in file layout; rows are dequantised as they are needed
+    const cop_gguf_tensor *position_embedding, *type_embedding;  // [..][D] or NULL, likewise; of the types row 0 is used
+    cop_norm embed_norm;       // of the sum of the embeddings
     cop_norm final_norm;
     cop_cache_shape cache_shape;       // see cop_model_cache_shape
-    cop_linear output;         // [V][D]; the embedding itself when the file has no output matrix
+    cop_linear output;         // [V][D]; the embedding itself when the file has no output matrix; absent in encoders
     cop_layer *layers;         // [L]
     int n_linears;             // numbers of linears are below it
     uint8_t *memory;           // packed weights and vectors, one block
@@ -157,13 +160,17 @@ enum {
     COP_W_QKV_BIAS = 1,    // biases of q, k, v are required (elsewhere optional)
     COP_W_QK_NORM = 2,     // q and k norms
     COP_W_POST_NORMS = 4,  // norms after attention and after the feed-forward
-    COP_W_NO_PRE_NORMS = 8,    // none before them
-    COP_W_EMBED_NORM_LAST = 16 // the final norm is called token_embd_norm
+    COP_W_NO_PRE_NORMS = 8,  // none before them
+    COP_W_EMBED_NORM_LAST = 16,  // the final norm is called token_embd_norm
+    COP_W_BIASES = 32,     // every matrix and norm has a bias
+    COP_W_FUSED = 64,      // q, k and v may be one matrix, attn_qkv, and gate and up one, ffn_up
+    COP_W_ENCODER = 128    // a norm of the embeddings, token types; neither final norm nor output matrix
 };
 
 extern const cop_family *const cop_families[];  // model.c, ends with NULL
 extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_qwen3moe, cop_family_gemma2,
-    cop_family_gemma3, cop_family_granite, cop_family_lfm2, cop_family_olmo2, cop_family_smollm3;
+    cop_family_gemma3, cop_family_granite, cop_family_lfm2, cop_family_olmo2, cop_family_smollm3, cop_family_gpt2,
+    cop_family_starcoder, cop_family_starcoder2;
 
 // ---- forward ----------------------------------------------------------------------------------
 

@@ -16,6 +16,10 @@ void cop_desc_key(const cop_gguf *file, const char *name, char *key);
 
 /* The fields that most families share (describe.c): shape, norms, rope, one layer description. */
 cop_status cop_desc_common(const cop_gguf *file, cop_desc *desc);
+/* LayerNorm with its own key of epsilon, and a plain feed-forward with tanh's gelu: the GPT-2 line. */
+cop_status cop_desc_gpt(const cop_gguf *file, cop_desc *desc);
+/* Positions from a table, no rotation in any layer. */
+void cop_desc_learned_positions(cop_desc *desc);
 /* layers[i].window from attention.sliding_window (0: none; missing: `window`) and
  * attention.sliding_window_pattern: a list with one entry per layer, true where the window is, or a period
  * p, layer i being without when (i + 1) % p is 0. Without a pattern the period is `period`; 0: every layer

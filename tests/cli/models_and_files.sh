@@ -4,7 +4,7 @@ mkdir "$TMP/one" "$TMP/none"
 cp "$M" "$TMP/one/some.gguf"
 [ "$("$COPPICE" run -m "$TMP/one" -p abc -n 4 | bytes)" = "$("$COPPICE" run -m "$M" -p abc -n 4 | bytes)" ] || echo "a folder: another text"
 show run -m "$TMP/none" -p a
-show run -m tests/data -p a
+show run -m tests/data -p a | sed 's/holds [0-9]*/holds N/'
 show run -m "$TMP/absent.gguf" -p a
 show run -m smollm2-135n -p a
 show run -m smollm2-135m -p a

@@ -16,6 +16,7 @@ for option in "-n -1" "-n 4194305" "-n x" "-n 1.5" "-n" "-t 1000" "-t -1" "--ctx
     "--draft nothing"; do
     show run -m "$M" -p hello $option
 done
+show run -m tests/data/tiny-gpt2-a.gguf -p hello --ctx 145
 COPPICE_CPU=mmx show run -m "$M" -p hello
 show logits -m "$M" -p a --top 1001
 show logits -m "$M" --tokens 1,x

@@ -12,7 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
-#include "model/model.h"
+#include "support/model.h"
 
 static char path[] = "/tmp/coppice-families-XXXXXX";
 static cop_pool *pool;
@@ -73,6 +73,10 @@ static void a_missing_weight_is_named(void **state) {
         {"tiny-qwen3-a", "blk.1.attn_k_norm", "blk.1.attn_k_nrom"},     {"tiny-gemma2-a", "blk.2.post_ffw_norm", "blk.2.post_ffw_nrom"},
         {"tiny-olmo2-a", "blk.0.attn_q_norm", "blk.0.attn_q_nrom"},     {"tiny-olmo2-b", "blk.2.post_attention_norm", "blk.2.post_attention_nrom"},
         {"tiny-granite-a", "blk.0.ffn_norm", "blk.0.ffn_nrom"},         {"tiny-smollm3-a", "output_norm", "output_nrom"},
+        {"tiny-gpt2-a", "blk.0.attn_qkv.bias", "blk.0.attn_qkv.bios"},  {"tiny-gpt2-b", "blk.2.attn_qkv.weight", "blk.2.attn_qkv.wieght"},
+        {"tiny-gpt2-b", "blk.0.attn_norm.bias", "blk.0.attn_norm.bios"}, {"tiny-gpt2-a", "position_embd", "position_emdb"},
+        {"tiny-starcoder-a", "output_norm.bias", "output_norm.bios"},   {"tiny-starcoder2-a", "blk.1.ffn_down.bias", "blk.1.ffn_down.bios"},
+        {"tiny-starcoder2-b", "blk.0.attn_k.bias", "blk.0.attn_k.bios"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         with_text(cases[i][0], cases[i][1], cases[i][2]);
@@ -97,12 +101,39 @@ static void a_pattern_of_another_length_is_refused(void **state) {
     refused(COP_ERR_FORMAT, "key smollm3.rope.pattern: 3 entries for 2 layers");
 }
 
+static void a_fused_matrix_of_another_height_is_refused(void **state) {
+    (void)state;
+    with_u32("tiny-starcoder-a", "starcoder.attention.head_count_kv", 2);
+    refused(COP_ERR_FORMAT, "tensor blk.0.attn_qkv.weight: 1 x 48 x 32, need 1 x 64 x 32");
+}
+
+// The context that the file states may be longer than its table; the table decides.
+static void a_position_behind_the_table_is_refused(void **state) {
+    (void)state;
+    with_u32("tiny-gpt2-a", "gpt2.context_length", 1000);
+    cop_test_model t;
+    cop_seq *seq;
+    cop_test_open(&t, path, 1, NULL, COP_KV_F32, 4, 16);
+    assert_int_equal(t.model->desc.max_positions, 144);
+    assert_int_equal(cop_seq_new(&seq, t.cache, 200), COP_OK);
+    const int32_t tokens[144] = {0};
+    cop_test_chain(&t, seq, tokens, 144, 16, NULL);
+    const cop_row row = {.seq = seq, .parent = -1};
+    assert_int_equal(cop_seq_reserve(seq, 1), COP_OK);
+    assert_int_equal(cop_model_forward(t.model, t.ws, &row, 1, NULL), COP_ERR_LIMIT);
+    assert_non_null(strstr(cop_error_text(), "position 144: the model has 144"));
+    cop_seq_free(seq);
+    cop_test_close(&t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unknown_family_is_refused_with_the_list_of_the_known),
         cmocka_unit_test(a_missing_weight_is_named),
         cmocka_unit_test(a_scale_that_is_no_number_is_refused),
         cmocka_unit_test(a_pattern_of_another_length_is_refused),
+        cmocka_unit_test(a_fused_matrix_of_another_height_is_refused),
+        cmocka_unit_test(a_position_behind_the_table_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
