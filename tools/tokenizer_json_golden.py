@@ -184,6 +184,16 @@ def make_all(corpus, lines):
                                                   trainer, corpus, N.NFC(), P.WhitespaceSplit(), D.WordPiece()))
 
 
+def sentencepiece_record(lines, texts, sets):
+    """A model that GGUF has as kind t5, and what the library itself makes of the texts."""
+    m = pieces("unigram", lines, normalization_rule_name="nmt_nfkc", byte_fallback=True)
+    sp = sentencepiece.SentencePieceProcessor(model_proto=m.SerializeToString())
+    one = lambda found: "%016x" % fnv([i for t in found for i in sp.encode(t) + [0x7FFFFFFF]])
+    return {"name": "t5 of GGUF", "pieces": [[p.piece, p.score, p.type] for p in m.pieces],
+            "charsmap": m.normalizer_spec.precompiled_charsmap.hex(),
+            "plain": [one([x]) for x in texts], "sets": [one(found) for _, found in sets]}
+
+
 def hash_all(t, texts, special, around):
     t.encode_special_tokens = not special
     ids = [i for e in t.encode_batch(texts, add_special_tokens=around) for i in e.ids + [0x7FFFFFFF]]
@@ -214,6 +224,7 @@ def main():
             record["special"] = [hash_all(t, [x], True, True) for x in texts]
             record["sets"] = [hash_all(t, found, True, False) for _, found in sets]
             out.write(json.dumps(record) + "\n")
+        out.write(json.dumps(sentencepiece_record(lines, texts, sets)) + "\n")
 
 
 if __name__ == "__main__":

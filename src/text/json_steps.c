@@ -158,6 +158,11 @@ static cop_cut *add_cut(cop_pipeline *p, cop_cut_kind kind) {
         cop_fail(COP_ERR_LIMIT, "more than %d steps", COP_MAX_STEPS);
         return NULL;
     }
+    for (int i = 0; kind != COP_CUT_PATTERN && i < p->n_cuts; i++) {
+        if (p->cuts[i].kind != kind) continue;
+        cop_fail(COP_ERR_LIMIT, "the step is there twice");  // each makes the text longer
+        return NULL;
+    }
     cop_cut *c = &p->cuts[p->n_cuts++];
     c->kind = kind;
     return c;
@@ -258,7 +263,7 @@ static cop_status read_metaspace(void *to, const json_t *step) {
     cop_cut *c = add_cut(to, COP_CUT_METASPACE);
     if (!c) return COP_ERR_LIMIT;
     COP_TRY(read_text(step, "replacement", &c->mark));
-    if (!c->mark.n) return cop_fail(COP_ERR_FORMAT, "replacement: it is empty");
+    if (!c->mark.n || c->mark.n > 4) return cop_fail(COP_ERR_FORMAT, "replacement: %zu bytes, one character is wanted", c->mark.n);
     COP_TRY(read_prefix(step, &c->prefix));
     return cop_json_bool(step, "split", true, &c->split);
 }

@@ -100,6 +100,7 @@ static cop_status cut_stretch(encoder *e, const char *text, size_t bytes, bool f
 
 static cop_status rewrite_stretch(encoder *e, const char *text, size_t bytes, bool first) {
     e->text.n = 0;
+    cop_rewrite_limit(&e->text, bytes);
     COP_TRY(cop_array_reserve(&e->text, bytes));
     memcpy(e->text.v, text, bytes);
     e->text.n = bytes;

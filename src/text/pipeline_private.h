@@ -51,7 +51,9 @@ typedef struct cop_rewrite_work {
     cop_pattern_work *match;
 } cop_rewrite_work;
 
-/* Replace *text, well-formed UTF-8, by its rewritten form. */
+/* How long a text of so many bytes may become; the longest decompositions make 11 bytes of one. */
+void cop_rewrite_limit(cop_text_buffer *text, size_t bytes);
+/* Replace *text, well-formed UTF-8, by its rewritten form; COP_ERR_LIMIT where that passes text->most. */
 cop_status cop_rewrite_run(const cop_rewrite *r, cop_rewrite_work *w, cop_text_buffer *text);
 void cop_rewrite_fini(cop_rewrite *r);
 void cop_rewrite_work_fini(cop_rewrite_work *w);

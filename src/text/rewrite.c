@@ -101,6 +101,7 @@ static void swap(cop_text_buffer *a, cop_text_buffer *b) {
     cop_text_buffer t = *a;
     *a = *b;
     *b = t;
+    a->most = t.most;
     b->n = 0;
 }
 
@@ -247,9 +248,14 @@ static cop_status run_prepend(const cop_rewrite *r, cop_rewrite_work *w, cop_tex
     return COP_OK;
 }
 
+void cop_rewrite_limit(cop_text_buffer *text, size_t bytes) {
+    size_t most = 32 * bytes + 65536;
+    text->most = most < COP_MAX_TEXT ? most : COP_MAX_TEXT;
+}
+
 cop_status cop_rewrite_run(const cop_rewrite *r, cop_rewrite_work *w, cop_text_buffer *text) {
     w->spare.n = 0;
-    w->spare.most = text->most = COP_MAX_TEXT;
+    w->spare.most = text->most;
     switch (r->kind) {
     case COP_REWRITE_NFC: return change_form(w, COP_NFC, text);
     case COP_REWRITE_NFD: return change_form(w, COP_NFD, text);

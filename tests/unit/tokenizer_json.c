@@ -108,6 +108,49 @@ static void sequences_and_lists_have_a_limit(void **state) {
     refuse(json, COP_ERR_LIMIT, "nested deeper");
 }
 
+// Each step multiplies the text by fifty; sixteen of them would fill any memory.
+static void a_text_that_grows_without_end_is_stopped(void **state) {
+    (void)state;
+    char json[4000] = "{" MODEL ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[";
+    for (int i = 0; i < 16; i++) {
+        snprintf(json + strlen(json), 120, "%s{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"%.50s\"}", i ? "," : "",
+                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    }
+    snprintf(json + strlen(json), 60, "]}}");
+    cop_tokenizer *tok = open_json(json, NULL);
+    cop_token_array ids = {0};
+    assert_int_equal(cop_tokenizer_encode(tok, "ba", 2, false, false, &ids), COP_ERR_LIMIT);
+    assert_int_equal(ids.n, 0);
+    cop_array_fini(&ids);
+    cop_tokenizer_free(tok);
+    refuse("{" MODEL ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{\"type\":\"ByteLevel\"}]}}",
+           COP_ERR_LIMIT, "there twice");
+    refuse("{" MODEL ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"12345\"}}", COP_ERR_FORMAT, "one character");
+}
+
+static void a_pattern_that_backtracks_without_end_gives_up(void **state) {
+    (void)state;
+    char text[60];
+    memset(text, 'a', sizeof text);
+    cop_tokenizer *tok = open_json("{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":"
+                                   "{\"Regex\":\"(a|aa)+(?<=c)\"}}}", NULL);
+    cop_token_array ids = {0};
+    assert_int_equal(cop_tokenizer_encode(tok, text, sizeof text, false, false, &ids), COP_ERR_LIMIT);
+    assert_non_null(strstr(cop_error_text(), "gave up"));
+    cop_array_fini(&ids);
+    cop_tokenizer_free(tok);
+}
+
+static void texts_of_no_bytes_and_of_too_many_are_handled(void **state) {
+    (void)state;
+    char json[4000] = "{\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{\"\":0,\"a\":1,\"";
+    expect(open_json("{\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{\"\":0,\"a\":1}}}", NULL), "aa", false, false, "1 1");
+    memset(json + strlen(json), 'b', 1100);
+    snprintf(json + strlen(json), 60, "\":2}}}");
+    refuse(json, COP_ERR_FORMAT, "token 2: 1100 bytes, at most 1024");
+    expect(open_json("{" MODEL ",\"added_tokens\":[{\"id\":6,\"content\":\"\"}]}", NULL), "ab", true, false, "2");
+}
+
 // ---- added tokens ----
 
 #define ADDED(flags) "{" MODEL ",\"added_tokens\":[{\"id\":6,\"content\":\"<x>\"," flags "}]}"
@@ -184,6 +227,9 @@ int main(void) {
         cmocka_unit_test(patterns_of_another_dialect_are_refused_by_name),
         cmocka_unit_test(a_vocabulary_that_lies_is_refused),
         cmocka_unit_test(sequences_and_lists_have_a_limit),
+        cmocka_unit_test(a_text_that_grows_without_end_is_stopped),
+        cmocka_unit_test(a_pattern_that_backtracks_without_end_gives_up),
+        cmocka_unit_test(texts_of_no_bytes_and_of_too_many_are_handled),
         cmocka_unit_test(special_tokens_are_plain_text_unless_parsed),
         cmocka_unit_test(added_tokens_take_spaces_as_their_flags_say),
         cmocka_unit_test(a_single_word_stands_alone),
