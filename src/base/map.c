@@ -112,14 +112,15 @@ cop_status cop_file_read(const char *path, size_t most, char **data, size_t *byt
     return st;
 }
 
-static bool write_all(int fd, const char *data, size_t bytes) {
-    for (size_t done = 0; done < bytes;) {
-        ssize_t n = write(fd, data + done, bytes - done);
+cop_status cop_file_put(int fd, const char *path, const void *data, size_t bytes) {
+    for (const char *at = data; bytes;) {
+        ssize_t n = write(fd, at, bytes);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        done += (size_t)n;
+        if (n <= 0) return cop_fail(COP_ERR_IO, "%s: cannot write: %s", path, n ? strerror(errno) : "no progress");
+        at += n;
+        bytes -= (size_t)n;
     }
-    return !fsync(fd);
+    return COP_OK;
 }
 
 cop_status cop_file_write(const char *path, const void *data, size_t bytes) {
@@ -128,11 +129,10 @@ cop_status cop_file_write(const char *path, const void *data, size_t bytes) {
     if (n < 0 || (size_t)n >= sizeof temporary) return cop_fail(COP_ERR_ARG, "%s: path is too long", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) return cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));
-    bool fine = write_all(fd, data, bytes);
-    int error = errno;
-    if (close(fd) && fine) fine = false, error = errno;
-    if (fine && rename(temporary, path)) fine = false, error = errno;
-    if (fine) return COP_OK;
-    unlink(temporary);
-    return cop_fail(COP_ERR_IO, "%s: %s", path, strerror(error));
+    cop_status st = cop_file_put(fd, temporary, data, bytes);
+    if (!st && fsync(fd)) st = cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));
+    if (close(fd) && !st) st = cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));
+    if (!st && rename(temporary, path)) st = cop_fail(COP_ERR_IO, "%s: %s", path, strerror(errno));
+    if (st) unlink(temporary);
+    return st;
 }

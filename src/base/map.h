@@ -37,6 +37,8 @@ uint64_t cop_cursor_u64(cop_cursor *c);
 
 /* Read a whole small file into zero-terminated memory, at most `most` bytes.  Caller frees *data. */
 cop_status cop_file_read(const char *path, size_t most, char **data, size_t *bytes);
+/* Write all of it, whatever the system takes at once; `path` is for messages. */
+cop_status cop_file_put(int fd, const char *path, const void *data, size_t bytes);
 
 /* Put `bytes` bytes into the file at `path`, all or none: they are written beside it, synced and renamed. */
 cop_status cop_file_write(const char *path, const void *data, size_t bytes);

@@ -372,6 +372,7 @@ void cop_folder_free(cop_folder *f) {
     cop_free(f);
 }
 
+const cop_safetensors *cop_folder_tensors(const cop_gguf *g) { return g->folder ? g->folder->files : NULL; }
 const char *cop_folder_path(const cop_folder *f) { return f->path; }
 size_t cop_folder_n_maps(const cop_folder *f) { return f->files ? cop_safetensors_n_shards(f->files) : 0; }
 const cop_map *cop_folder_map(const cop_folder *f, size_t i) { return f->files ? cop_safetensors_map(f->files, i) : NULL; }
@@ -436,6 +437,7 @@ cop_status cop_folder_make(const cop_folder *f, const cop_gguf *g, const cop_ggu
 }
 
 void cop_folder_forget(const cop_folder *f, const cop_gguf *g, const cop_gguf_tensor *t) {
+    if (t < g->tensors || t >= g->tensors + g->n_tensors) return;  // a caller's own
     const making *m = &f->makings[t - g->tensors];
     for (size_t i = 0; i < m->n; i++) {
         source from = f->sources[m->first + i];

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "format/gguf.h"
+#include "format/safetensors.h"
 
 /* Is it a folder with config.json and safetensors weights? */
 bool cop_folder_is_model(const char *path);
@@ -18,6 +19,9 @@ bool cop_folder_is_model(const char *path);
 /* Errors name the file, and the key or tensor in it. COP_ERR_UNSUPPORTED for a model_type that the table
  * (folder_families.c) does not have, listing those that it has. */
 cop_status cop_folder_open(cop_gguf **out, const char *path);
+
+/* The tensors under their published names; NULL for a file. */
+const cop_safetensors *cop_folder_tensors(const cop_gguf *g);
 
 /* As open for texts in memory, without tensors: the keys of config.json. generation may be NULL. For tests and fuzzing. */
 cop_status cop_folder_keys(cop_gguf **out, const char *config, size_t config_bytes, const char *generation, size_t generation_bytes,

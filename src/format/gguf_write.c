@@ -30,6 +30,8 @@ struct cop_gguf_writer {
     byte_array keys;
     COP_ARRAY(size_t) names;  // where each key entry begins
     COP_ARRAY(pending_tensor) tensors;
+    cop_gguf_source *source;   // of tensors without data
+    void *source_user;
     cop_status status;         // of the first failure
     cop_error_record failure;  // and its sentence
 };
@@ -197,6 +199,28 @@ cop_status cop_gguf_add_texts(cop_gguf_writer *w, const char *key, const char *c
     return keep(w, st);
 }
 
+// A value as it lies in the file: of arrays of texts from the first length to behind the last text.
+static cop_status put_value(byte_array *b, const cop_gguf_value *v) {
+    if (v->type == COP_GGUF_TEXT) return put_text(b, v->data, v->bytes);
+    if (v->type != COP_GGUF_ARRAY) return put(b, v->data, v->bytes);
+    COP_TRY(put_u32(b, v->array.type));
+    COP_TRY(put_u64(b, v->array.n));
+    if (v->array.type != COP_GGUF_TEXT) return put(b, v->array.data, v->array.n * cop_gguf_type_bytes(v->array.type));
+    size_t bytes = 0;
+    const char *end = v->array.n ? cop_gguf_text(&v->array, v->array.n - 1, &bytes) + bytes : (const char *)v->array.data;
+    return put(b, v->array.data, (size_t)(end - (const char *)v->array.data));
+}
+
+cop_status cop_gguf_add_copy(cop_gguf_writer *w, const cop_gguf *g, size_t i) {
+    COP_TRY(earlier(w));
+    const cop_gguf_value *v = &g->values[i];
+    char *key = cop_text_copy(v->name, v->name_bytes);
+    cop_status st = key ? begin_key(w, key, v->type) : cop_fail(COP_ERR_NOMEM, "cannot allocate a key");
+    if (!st) st = put_value(&w->keys, v);
+    cop_free(key);
+    return keep(w, st);
+}
+
 // ---- tensors --------------------------------------------------------------------------------
 
 static cop_status append_tensor(cop_gguf_writer *w, const char *name, cop_dtype type, int n_dims, const uint64_t *dims,
@@ -218,6 +242,22 @@ cop_status cop_gguf_add_tensor(cop_gguf_writer *w, const char *name, cop_dtype t
                                const void *data) {
     COP_TRY(earlier(w));
     return keep(w, append_tensor(w, name, type, n_dims, dims, data));
+}
+
+cop_status cop_gguf_add_tensor_later(cop_gguf_writer *w, const char *name, cop_dtype type, int n_dims, const uint64_t *dims) {
+    COP_TRY(earlier(w));
+    return keep(w, append_tensor(w, name, type, n_dims, dims, NULL));
+}
+
+void cop_gguf_writer_set_source(cop_gguf_writer *w, cop_gguf_source *source, void *user) {
+    w->source = source;
+    w->source_user = user;
+}
+
+uint64_t cop_gguf_writer_data_bytes(const cop_gguf_writer *w) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < w->tensors.n; i++) sum += w->tensors.v[i].padded;
+    return sum;
 }
 
 // All in front of the tensors' data, padded to the alignment.
@@ -249,7 +289,7 @@ cop_status cop_gguf_writer_bytes(cop_gguf_writer *w, uint8_t **data, size_t *byt
     cop_status st = put_front(w, &b);
     for (size_t i = 0; i < w->tensors.n && !st; i++) {
         const pending_tensor *t = &w->tensors.v[i];
-        st = put(&b, t->data, t->bytes);
+        st = t->data ? put(&b, t->data, t->bytes) : cop_fail(COP_ERR_ARG, "tensor %s: its bytes come later", t->name);
         if (!st) st = put_zeros(&b, t->padded - t->bytes);
     }
     if (st) {
@@ -263,34 +303,46 @@ cop_status cop_gguf_writer_bytes(cop_gguf_writer *w, uint8_t **data, size_t *byt
 
 // ---- files ----------------------------------------------------------------------------------
 
-static cop_status write_all(int fd, const char *path, const void *data, size_t bytes) {
-    for (size_t done = 0; done < bytes;) {
-        ssize_t n = write(fd, (const char *)data + done, bytes - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return cop_fail(COP_ERR_IO, "%s: cannot write: %s", path, n ? strerror(errno) : "no progress");
-        done += (size_t)n;
-    }
-    return COP_OK;
-}
-
 static cop_status write_padding(int fd, const char *path, uint64_t bytes) {
     static const uint8_t zeros[4096];
     while (bytes) {
         size_t n = bytes < sizeof zeros ? (size_t)bytes : sizeof zeros;
-        COP_TRY(write_all(fd, path, zeros, n));
+        COP_TRY(cop_file_put(fd, path, zeros, n));
         bytes -= n;
     }
     return COP_OK;
 }
 
+typedef struct file_sink {
+    int fd;
+    const char *path;
+    uint64_t left;  // of the tensor that is being written
+} file_sink;
+
+static cop_status put_piece(void *user, const void *data, size_t bytes) {
+    file_sink *sink = user;
+    if (bytes > sink->left) return cop_fail(COP_ERR_ARG, "%s: %zu bytes too many for a tensor", sink->path, bytes);
+    sink->left -= bytes;
+    return cop_file_put(sink->fd, sink->path, data, bytes);
+}
+
+static cop_status write_tensor(const cop_gguf_writer *w, size_t i, int fd, const char *path) {
+    const pending_tensor *t = &w->tensors.v[i];
+    file_sink sink = {fd, path, t->bytes};
+    if (t->data) return cop_file_put(fd, path, t->data, (size_t)t->bytes);
+    if (!w->source) return cop_fail(COP_ERR_ARG, "tensor %s: no data", t->name);
+    COP_TRY(w->source(w->source_user, i, put_piece, &sink));
+    return sink.left ? cop_fail(COP_ERR_ARG, "tensor %s: %llu bytes too few", t->name, (unsigned long long)sink.left) : COP_OK;
+}
+
 static cop_status write_file(const cop_gguf_writer *w, int fd, const char *path) {
     byte_array front = {0};
     cop_status st = put_front(w, &front);
-    if (!st) st = write_all(fd, path, front.v, front.n);
+    if (!st) st = cop_file_put(fd, path, front.v, front.n);
     cop_array_fini(&front);
     for (size_t i = 0; i < w->tensors.n && !st; i++) {
         const pending_tensor *t = &w->tensors.v[i];
-        st = write_all(fd, path, t->data, (size_t)t->bytes);
+        st = write_tensor(w, i, fd, path);
         if (!st) st = write_padding(fd, path, t->padded - t->bytes);
     }
     if (!st && fsync(fd)) st = cop_fail(COP_ERR_IO, "%s: cannot write: %s", path, strerror(errno));

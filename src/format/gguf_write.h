@@ -32,6 +32,17 @@ cop_status cop_gguf_add_texts(cop_gguf_writer *w, const char *key, const char *c
 cop_status cop_gguf_add_tensor(cop_gguf_writer *w, const char *name, cop_dtype type, int n_dims, const uint64_t *dims,
                                const void *data);
 
+/* Key i of a file, with the value as it lies there. */
+cop_status cop_gguf_add_copy(cop_gguf_writer *w, const cop_gguf *g, size_t i);
+
+/* A tensor whose bytes are made while the file is written: `source` is called with its number, in the order
+ * of the adds, and gives them to `put` in as many pieces as it likes. Only cop_gguf_writer_save asks it. */
+typedef cop_status cop_gguf_put(void *sink, const void *data, size_t bytes);
+typedef cop_status cop_gguf_source(void *user, size_t tensor, cop_gguf_put *put, void *sink);
+cop_status cop_gguf_add_tensor_later(cop_gguf_writer *w, const char *name, cop_dtype type, int n_dims, const uint64_t *dims);
+void cop_gguf_writer_set_source(cop_gguf_writer *w, cop_gguf_source *source, void *user);
+uint64_t cop_gguf_writer_data_bytes(const cop_gguf_writer *w);  // of all tensors, padded
+
 /* Write to `path`, by way of a temporary file in the same folder: there is a whole file or the old one. */
 cop_status cop_gguf_writer_save(cop_gguf_writer *w, const char *path);
 /* The whole file in memory; caller frees *data with cop_free. */

@@ -1,0 +1,22 @@
+. tests/cli/support.bash
+F=tests/data/tiny-llama-a
+show convert $F "$TMP/m.gguf" --type q8_0
+show info "$TMP/m.gguf" | head -3
+show convert $F "$TMP/m.gguf"
+show convert $F "$TMP/m.gguf" --type bf16 --force
+show info "$TMP/m.gguf" | head -3
+show convert $F "$TMP/half" --type f16
+ls "$TMP/half"
+show info "$TMP/half" | sed -n 3p
+show convert "$TMP/half" "$TMP/half.gguf"
+show convert tests/data/tiny-q4_0.gguf "$TMP/x.gguf" --type q8_0
+show convert $F "$TMP/x.gguf" --type q9
+show convert $F "$TMP/x" --type q8_0
+show convert $F "$TMP/absent/x.gguf"
+show convert $F
+# A disk that takes no more than so much: the file that was there stays, and nothing is left over.
+before=$(sha256sum <"$TMP/m.gguf")
+(trap '' XFSZ; ulimit -f 64; show convert $F "$TMP/m.gguf" --type f32 --force) | sed -E 's/[.][0-9]+[.]part/.N.part/'
+(trap '' XFSZ; ulimit -f 64; show convert $F "$TMP/half" --type f32 --force) | sed -E 's/[.][0-9]+[.]part/.N.part/g'
+[ "$before" = "$(sha256sum <"$TMP/m.gguf")" ] && echo "m.gguf is as it was"
+ls "$TMP"
