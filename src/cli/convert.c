@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/vocabulary.h"
-#include "surgery/convert.h"
+#include "surgery/conversion.h"
 
 typedef struct convert_args {
     const char *type;

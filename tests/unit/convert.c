@@ -13,7 +13,7 @@
 
 #include "kernel/quantise_file.h"
 #include "support/model.h"
-#include "surgery/convert.h"
+#include "surgery/conversion.h"
 
 #define N_TOKENS 40
 

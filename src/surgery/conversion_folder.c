@@ -15,7 +15,7 @@
 #include "base/map.h"
 #include "format/folder.h"
 #include "format/safetensors_write.h"
-#include "surgery/convert_private.h"
+#include "surgery/conversion_private.h"
 
 #define PATH_BYTES 4096
 #define MOST_FILE ((size_t)256 << 20)  // of a file that is copied

@@ -1,10 +1,10 @@
 // Converting models between files: which type each tensor gets, and its bytes in that type.
 //
 // The mixes are plain: matrices get the wanted type; norms, biases, routers and other small tensors stay F32;
-// an output matrix (the embedding too, where it is the output) gets more bits, as convert.c says. A row that is no
+// an output matrix (the embedding too, where it is the output) gets more bits, as conversion.c says. A row that is no
 // whole number of blocks gets the nearest type that fits. Weights that are quantised are not quantised again.
-#ifndef COP_SURGERY_CONVERT_H
-#define COP_SURGERY_CONVERT_H
+#ifndef COP_SURGERY_CONVERSION_H
+#define COP_SURGERY_CONVERSION_H
 
 #include "base/threads.h"
 #include "format/gguf.h"

@@ -1,4 +1,4 @@
-#include "surgery/convert.h"
+#include "surgery/conversion.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "kernel/kernel.h"
 #include "kernel/quantise_file.h"
 #include "model/vocab.h"
-#include "surgery/convert_private.h"
+#include "surgery/conversion_private.h"
 
 #define CHUNK ((size_t)8 << 20)            // bytes of the result that are made at once
 #define ROOM_BYTES ((uint64_t)16 << 20)    // left free on the disk; arbitrary
