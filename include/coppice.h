@@ -72,6 +72,14 @@ COP_API cop_status cop_engine_tokenize(const cop_engine *engine, const char *tex
  * tokens are empty. */
 COP_API size_t cop_engine_piece(const cop_engine *engine, int32_t token, char *text, size_t max_bytes);
 
+/* A conversation as the text that the model was trained to continue, by the template of its file. conversation:
+ * JSON, {"messages": [{"role": "user", "content": "..."}, ...], "tools": [...], "add_generation_prompt": true, ...},
+ * of which a template sees every member; or the list of messages alone, to which the model is to answer. At most
+ * max_bytes bytes go to text; *bytes is the full length. Tokenise it with add_special and parse_special.
+ * COP_ERR_UNSUPPORTED when the model has no template, COP_ERR_ARG when its template refuses the messages. */
+COP_API cop_status cop_engine_render_chat(const cop_engine *engine, const char *conversation, size_t conversation_bytes, char *text,
+                                          size_t max_bytes, size_t *bytes);
+
 /* ---- session: one growing sequence ---- */
 
 typedef struct cop_session cop_session;
@@ -113,6 +121,10 @@ COP_API cop_status cop_session_add_tokens(cop_session *session, const int32_t *t
 
 /* Make the sequence exactly these tokens, keeping what is already computed of a common prefix. */
 COP_API cop_status cop_session_set_tokens(cop_session *session, const int32_t *tokens, size_t n_tokens);
+
+/* Make the sequence a conversation, as cop_engine_render_chat has it, keeping what is already computed of a common
+ * prefix: call it again with the answer and the next message added. */
+COP_API cop_status cop_session_set_chat(cop_session *session, const char *conversation, size_t conversation_bytes);
 
 /* The sequence so far; valid until the next call with this session. */
 COP_API const int32_t *cop_session_tokens(const cop_session *session, size_t *n_tokens);

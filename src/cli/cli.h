@@ -59,6 +59,28 @@ typedef struct cop_draft_args {
      "entropy[:theta=BITS,...]: the draft model writes while it is sure; lossy"},                                                     \
     {0, "verbose", COP_ARG_FLAG, offsetof(type, field.verbose), 0, 0, NULL, "what the controller decides, on standard error"}
 
+/* Options of the commands that write text: what ends it and how tokens are chosen. */
+typedef struct cop_sampling_args {
+    cop_texts stop;
+    int32_t top_k, penalty_window;
+    double temp, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty;
+    uint64_t seed;
+} cop_sampling_args;
+#define COP_SAMPLING_ARGS(type, field)                                                                                                \
+    {0, "stop", COP_ARG_TEXTS, offsetof(type, field.stop), 0, 0, "TEXT", "end before this text; may be given several times"},         \
+    {0, "temp", COP_ARG_NUMBER, offsetof(type, field.temp), 0, 100, "T", "temperature; 0, the default, takes the most probable token"}, \
+    {0, "top-k", COP_ARG_INT, offsetof(type, field.top_k), 0, 1 << 24, "K", "keep the K most probable tokens; 0: all"},               \
+    {0, "top-p", COP_ARG_NUMBER, offsetof(type, field.top_p), 0, 1, "P", "keep the smallest set of probability P; 1: all"},           \
+    {0, "min-p", COP_ARG_NUMBER, offsetof(type, field.min_p), 0, 1, "P", "drop tokens below P times the most probable one"},          \
+    {0, "repeat-penalty", COP_ARG_NUMBER, offsetof(type, field.repeat_penalty), 0.01, 100, "X", "divide the logits of seen tokens; 1: off"}, \
+    {0, "frequency-penalty", COP_ARG_NUMBER, offsetof(type, field.frequency_penalty), -100, 100, "X", "subtract per occurrence"},      \
+    {0, "presence-penalty", COP_ARG_NUMBER, offsetof(type, field.presence_penalty), -100, 100, "X", "subtract once from seen tokens"}, \
+    {0, "penalty-window", COP_ARG_INT, offsetof(type, field.penalty_window), 0, 1 << 20, "N", "last tokens that count as seen; default 64"}, \
+    {'s', "seed", COP_ARG_SEED, offsetof(type, field.seed), 0, 0, "S", "same seed, same text; default 0"}
+
+cop_sampling_args cop_cli_sampling_defaults(void);
+void cop_cli_sampling_options(cop_session_options *out, const cop_sampling_args *args);
+
 /* Set a session's options from them. `automatic`: what drafts when nothing was said. */
 void cop_cli_draft_options(cop_session_options *out, const cop_draft_args *args);
 /* What drafting did, as the object `draft` of a reply; a new reference. */
@@ -76,6 +98,10 @@ cop_status cop_cli_read_stdin(size_t most, char **text, size_t *bytes);
 cop_status cop_cli_print_json(json_t *value);
 /* Text as a JSON string: bytes that are not UTF-8 become U+FFFD. */
 json_t *cop_cli_json_text(const char *text, size_t bytes);
+
+/* What a generation did, one line on standard error: speeds, and the hash of the logits when it was kept. */
+void cop_cli_print_stats(const cop_session *session, const cop_result *result);
+double cop_cli_rate(double n, double seconds);  // per second; 0 for no time
 
 /* Write to standard output; COP_ERR_IO when it is closed. */
 cop_status cop_cli_write(const char *text, size_t bytes);

@@ -79,6 +79,33 @@ void cop_cli_draft_options(cop_session_options *out, const cop_draft_args *args)
     if (args->verbose) out->note = print_note;
 }
 
+cop_sampling_args cop_cli_sampling_defaults(void) { return (cop_sampling_args){.top_p = 1, .repeat_penalty = 1, .penalty_window = 64}; }
+
+void cop_cli_sampling_options(cop_session_options *out, const cop_sampling_args *args) {
+    out->temp = (float)args->temp;
+    out->top_k = args->top_k;
+    out->top_p = (float)args->top_p;
+    out->min_p = (float)args->min_p;
+    out->repeat_penalty = (float)args->repeat_penalty;
+    out->frequency_penalty = (float)args->frequency_penalty;
+    out->presence_penalty = (float)args->presence_penalty;
+    out->penalty_window = args->penalty_window;
+    out->seed = args->seed;
+    out->stop = args->stop.v;
+    out->n_stop = args->stop.n;
+}
+
+double cop_cli_rate(double n, double seconds) { return seconds > 0 ? n / seconds : 0; }
+
+void cop_cli_print_stats(const cop_session *s, const cop_result *r) {
+    double gbps = cop_cli_rate((double)s->engine->model->step_bytes * (double)r->steps, r->decode_seconds) / 1e9;
+    fprintf(stderr, "%d prompt tokens: %.1f tokens/s; %d tokens: %.1f tokens/s, %.1f GB/s of weights (%s, %d threads)", r->prompt_tokens,
+            cop_cli_rate(r->computed_tokens - 1, r->prefill_seconds), r->tokens, cop_cli_rate(r->tokens, r->decode_seconds), gbps,
+            s->engine->model->kernels.level, cop_pool_threads(s->engine->pool));
+    if (s->hash_logits) fprintf(stderr, "; logits %016llx", (unsigned long long)r->logits_hash);
+    fprintf(stderr, "\n");
+}
+
 json_t *cop_cli_draft_json(const cop_session *s) {
     const cop_step_stats *st = &s->stats;
     json_t *names = json_array(), *depths = json_array();

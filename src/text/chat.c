@@ -143,6 +143,15 @@ cop_status cop_chat_render_json(const cop_tokenizer *tok, const json_t *conversa
     return cop_chat_render_template(tok, template, strlen(template), conversation, options, out);
 }
 
+cop_status cop_chat_parse(json_t **out, const char *text, size_t bytes) {
+    json_error_t error;
+    json_t *v = json_loadb(text, bytes, JSON_ALLOW_NUL, &error);
+    if (json_is_array(v)) v = json_pack("{s:o, s:b}", "messages", v, "add_generation_prompt", 1);
+    else if (!v) return cop_fail(COP_ERR_FORMAT, "conversation: line %d: %s", error.line, error.text);
+    *out = v;
+    return v ? COP_OK : no_memory();
+}
+
 cop_status cop_chat_render(const cop_tokenizer *tok, const cop_chat_message *messages, size_t n_messages, bool answer,
                            cop_char_array *out) {
     if (!n_messages) return cop_fail(COP_ERR_ARG, "chat: no messages, at least one is needed");

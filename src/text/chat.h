@@ -33,6 +33,10 @@ cop_status cop_chat_render_json(const cop_tokenizer *tok, const json_t *conversa
 cop_status cop_chat_render_template(const cop_tokenizer *tok, const char *template, size_t bytes, const json_t *conversation,
                                     const cop_jinja_options *options, cop_char_array *out);
 
+/* A conversation from JSON text: an object as above, or the list of messages alone, to which the model is to answer
+ * (add_generation_prompt).  A new reference. */
+cop_status cop_chat_parse(json_t **out, const char *text, size_t bytes);
+
 /* The template that a model's conversations are rendered with, or NULL.  *form (may be NULL): "template" for its
  * own, or the name of the built-in one. */
 const char *cop_chat_template(const cop_tokenizer *tok, const char **form);

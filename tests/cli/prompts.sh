@@ -10,6 +10,6 @@ show run -m "$M" -p a -f "$TMP/prompt"
 show run -m "$M"
 show run -m "$M" -f "$TMP/absent"
 show run -m "$M" -f "$TMP"
-show run -m "$M" -p hello --chat
+show run -m tests/data/tiny-llama-b.gguf -p hello --chat
 show run -m "$M" -p hello --raw --chat
 show run -m "$M" -p hello --system words
