@@ -14,6 +14,8 @@ typedef struct stream {
     void *user;
     char held[COP_MAX_STOP_BYTES];  // the longest tail that may begin a stop string
     size_t n_held;
+    char ready[COP_MAX_STOP_BYTES + 3 * (COP_MAX_PIECE + 4)];  // what a token lets go: shown together, so that characters stay whole
+    size_t n_ready;
     bool stopped, cancelled;
 } stream;
 
@@ -33,20 +35,18 @@ static size_t match_end(const stream *t, bool whole) {
     return longest;
 }
 
+static void let_go(stream *t, size_t bytes) {
+    memcpy(t->ready + t->n_ready, t->held, bytes);
+    t->n_ready += bytes;
+    t->n_held -= bytes;
+    memmove(t->held, t->held + bytes, t->n_held);
+}
+
 static void push_byte(stream *t, char c) {
     t->held[t->n_held++] = c;
     size_t stop = match_end(t, true);
-    if (stop) {
-        show(t, t->held, t->n_held - stop);
-        t->n_held = 0;
-        t->stopped = true;
-        return;
-    }
-    size_t keep = match_end(t, false);
-    if (keep == t->n_held) return;
-    show(t, t->held, t->n_held - keep);
-    memmove(t->held, t->held + t->n_held - keep, keep);
-    t->n_held = keep;
+    t->stopped = stop > 0;
+    let_go(t, t->n_held - (stop ? stop : match_end(t, false)));
 }
 
 static void push_text(stream *t, const char *text, size_t bytes) {
@@ -54,7 +54,9 @@ static void push_text(stream *t, const char *text, size_t bytes) {
         show(t, text, bytes);
         return;
     }
+    t->n_ready = 0;
     for (size_t i = 0; i < bytes && !t->stopped; i++) push_byte(t, text[i]);
+    show(t, t->ready, t->n_ready);
 }
 
 static void finish(stream *t) {

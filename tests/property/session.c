@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/noise.h"
 #include "engine/session.h"
+#include "text/utf8.h"
 
 #define N 48
 
@@ -377,6 +378,35 @@ static void a_stop_string_cuts_before_itself(void **state) {
     cop_engine_close(e);
 }
 
+static int on_whole(void *user, const char *piece, size_t bytes) {
+    for (size_t i = 0; i < bytes;) {
+        int n = cop_utf8_length(piece + i, bytes - i);
+        if (!n) fail_msg("a piece of %zu bytes is cut in a character", bytes);
+        *(int *)user += n > 1;
+        i += (size_t)n;
+    }
+    return 0;
+}
+
+// Also while text is held back because a stop string may begin there.
+static void text_comes_in_whole_characters(void **state) {
+    (void)state;
+    static const char *const stops[] = {"never seen", "\xef\xbf\xbd\xef\xbf\xbdz"};
+    cop_engine *e = open_engine("tiny-llama-a", 1);
+    int n_long = 0;
+    for (int n = 0; n < 3; n++) {
+        cop_session_options o = seeded(6);
+        o.stop = stops;
+        o.n_stop = n;
+        cop_session *s = open_session(e, &o);
+        assert_int_equal(cop_session_add_text(s, prompt, sizeof prompt - 1, 0), COP_OK);
+        if (cop_session_generate(s, 100, on_whole, &n_long, NULL)) fail_msg("%s", cop_error_text());
+        cop_session_close(s);
+    }
+    assert_true(n_long > 3);
+    cop_engine_close(e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_does_not_depend_on_what_was_drafted),
@@ -387,6 +417,7 @@ int main(void) {
         cmocka_unit_test(a_new_end_keeps_what_is_computed_of_the_beginning),
         cmocka_unit_test(every_end_is_clean),
         cmocka_unit_test(a_stop_string_cuts_before_itself),
+        cmocka_unit_test(text_comes_in_whole_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
