@@ -22,7 +22,7 @@ from gguf import GGMLQuantizationType as Q
 from transformers import (GPT2Config, GPT2LMHeadModel, GPTBigCodeConfig, GPTBigCodeForCausalLM, Gemma2Config, Gemma2ForCausalLM,
                           Gemma3ForCausalLM, Gemma3TextConfig, GraniteConfig, GraniteForCausalLM, Lfm2Config, Lfm2ForCausalLM,
                           LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig, MixtralForCausalLM,
-                          Olmo2Config, Olmo2ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+                          Olmo2Config, Olmo2ForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
                           Qwen3MoeConfig, Qwen3MoeForCausalLM, SmolLM3Config, SmolLM3ForCausalLM, Starcoder2Config,
                           Starcoder2ForCausalLM)
 
@@ -41,7 +41,8 @@ CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM),
            "smollm3": (SmolLM3Config, SmolLM3ForCausalLM),
            "gpt2": (GPT2Config, GPT2LMHeadModel),
            "starcoder": (GPTBigCodeConfig, GPTBigCodeForCausalLM),
-           "starcoder2": (Starcoder2Config, Starcoder2ForCausalLM)}
+           "starcoder2": (Starcoder2Config, Starcoder2ForCausalLM),
+           "phi3": (Phi3Config, Phi3ForCausalLM)}
 ARCHITECTURE = {"mistral": "llama", "mixtral": "llama"}  # what the file says, where it is another name
 PERMUTED = ("llama", "mistral", "mixtral", "granite", "smollm3")
 GEMMA = ("gemma2", "gemma3")
@@ -197,6 +198,17 @@ MODELS = {
         hidden_size=48, num_attention_heads=3, num_key_value_heads=1, use_bias=True, norm_epsilon=1e-2, sliding_window=6,
         tie_word_embeddings=False, **rope(1e3)),
         "window 6 on every layer, three heads of 16, one key head, own output matrix, epsilon 0.01"),
+    "tiny-phi3-a": ("phi3", "smollm", "F32", smaller(
+        max_position_embeddings=256, original_max_position_embeddings=32, tie_word_embeddings=True,
+        **rope(1e4, "longrope", original_max_position_embeddings=32, short_factor=[1.0, 1.1, 1.3, 1.7],
+               long_factor=[1.2, 2.5, 5.0, 9.0])),
+        "longrope with a border at 32 tokens, between the two sequences; the magnitude goes without saying"),
+    "tiny-phi3-b": ("phi3", "smollm", "F32", smaller(
+        hidden_size=48, num_attention_heads=3, num_key_value_heads=1, num_hidden_layers=3, original_max_position_embeddings=40,
+        max_position_embeddings=160, sliding_window=9, tie_word_embeddings=False,
+        **rope(2e3, "longrope", original_max_position_embeddings=40, partial_rotary_factor=0.75, attention_factor=1.3,
+               short_factor=[0.9, 1.0, 1.4, 1.2, 1.5, 2.0], long_factor=[1.0, 3.0, 2.0, 6.0, 9.0, 20.0])),
+        "12 of 16 elements rotated, magnitude 1.3, window 9, one key head, own output matrix, border at 40"),
 }
 for _t in ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4"):
     MODELS["tiny-" + _t.lower()] = ("llama", "smollm", _t, LEGACY, f"all matrices {_t}, norms F32")
@@ -288,6 +300,7 @@ LAYER_NAMES = {"operator_norm": "attn_norm", "ffn_norm": "ffn_norm", "conv.conv"
                "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
                "mlp.down_proj": "ffn_down", "pre_feedforward_layernorm": "ffn_norm",
                "post_feedforward_layernorm": "post_ffw_norm",
+               "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up",
                "ln_1": "attn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output", "ln_2": "ffn_norm",
                "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
 
@@ -424,7 +437,7 @@ def add_window(w, arch, config):
     if not getattr(config, "sliding_window", None):
         return
     w.add_sliding_window(config.sliding_window)
-    if arch in ("mistral", "mixtral", "qwen3moe", "starcoder2"):
+    if arch in ("mistral", "mixtral", "qwen3moe", "starcoder2", "phi3"):
         return
     windowed = [t == "sliding_attention" for t in config.layer_types]
     if arch == "gemma3":
@@ -480,6 +493,11 @@ def add_keys(w, arch, config, model):
         w.add_expert_used_count(config.num_experts_per_tok)
     if arch == "smollm3" and any(r != (i % 4 != 3) for i, r in enumerate(config.no_rope_layers)):
         w.add_array("smollm3.rope.pattern", [bool(r) for r in config.no_rope_layers])
+    if arch == "phi3":
+        w.add_rope_dimension_count(int(head * p.get("partial_rotary_factor", 1)))
+        w.add_rope_scaling_orig_ctx_len(p["original_max_position_embeddings"])
+        if "attention_factor" in p:
+            w.add_rope_scaling_attn_factors(p["attention_factor"])
     w.add_rope_freq_base(p["rope_theta"])
     if p["rope_type"] == "linear":
         w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
@@ -513,6 +531,9 @@ def write_gguf(path, arch, tokenizer, kind, model, config, rng):
         q = Q[kind]
         raw = random_blocks(kind, x.shape, float(x.std()), rng) if kind.endswith(("_K", "_NL", "_XS", "P4")) else gguf.quants.quantize(x, q)
         w.add_tensor(name, raw, raw_dtype=q)
+    if arch == "phi3":
+        w.add_tensor("rope_factors_short.weight", np.array(config.rope_parameters["short_factor"], np.float32))
+        w.add_tensor("rope_factors_long.weight", np.array(config.rope_parameters["long_factor"], np.float32))
     if arch in PERMUTED and config.rope_parameters["rope_type"] == "llama3":
         w.add_tensor("rope_freqs.weight", rope_divisors(config))
     w.write_header_to_file()

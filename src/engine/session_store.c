@@ -1,5 +1,5 @@
 // Saving and loading a session: "COPSESS1", u64 checksum of the rest (XXH3), u32 vocabulary, u32 n tokens,
-// u32 n prompt tokens, u32 zero, the tokens, then the cache in its own format (cache/store.c).
+// u32 n prompt tokens, u32 far (cop_model_far_rope), the tokens, then the cache in its own format (cache/store.c).
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -11,7 +11,7 @@
 typedef struct header {
     char magic[8];
     uint64_t checksum;  // of everything behind it
-    uint32_t vocabulary, n_tokens, n_prompt, zero;
+    uint32_t vocabulary, n_tokens, n_prompt, far;
 } header;
 
 #define UNCHECKED (sizeof(char[8]) + sizeof(uint64_t))
@@ -21,7 +21,7 @@ cop_status cop_session_save(const cop_session *s, const char *path) {
     uint8_t *data = cop_alloc(bytes);
     if (!data) return cop_fail(COP_ERR_NOMEM, "%s: cannot allocate %zu bytes", path, bytes);
     header h = {.magic = "COPSESS", .vocabulary = (uint32_t)s->engine->model->desc.V, .n_tokens = (uint32_t)s->n_tokens,
-                .n_prompt = (uint32_t)s->n_prompt};
+                .n_prompt = (uint32_t)s->n_prompt, .far = cop_model_far_rope(s->engine->model, s->context)};
     memcpy(data, &h, sizeof h);
     memcpy(data + sizeof h, s->tokens, token_bytes);
     cop_seq_save(s->seq, data + sizeof h + token_bytes);
@@ -48,6 +48,9 @@ static cop_status load_data(cop_session *s, const uint8_t *data, size_t bytes) {
     if (h.vocabulary != (uint32_t)s->engine->model->desc.V)
         return cop_fail(COP_ERR_FORMAT, "saved with a vocabulary of %u, this model has %d", h.vocabulary, s->engine->model->desc.V);
     if (h.n_tokens > (uint32_t)s->context) return cop_fail(COP_ERR_LIMIT, "%u tokens, the context holds %d", h.n_tokens, s->context);
+    if (h.far != cop_model_far_rope(s->engine->model, s->context))
+        return cop_fail(COP_ERR_ARG, "its context was on the other side of %d tokens, where this model changes its rotation; this one is %d",
+                        s->engine->model->desc.rope[0].near, s->context);
     size_t token_bytes = (size_t)h.n_tokens * sizeof *s->tokens;
     if (bytes - sizeof h < token_bytes || h.n_prompt > h.n_tokens) return cop_fail(COP_ERR_FORMAT, "%zu bytes for %u tokens", bytes, h.n_tokens);
     const int32_t *tokens = (const int32_t *)(const void *)(data + sizeof h);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/maths.h"
 #include "model/model_private.h"
 
 void cop_desc_key(const cop_gguf *file, const char *name, char *key) {
@@ -140,6 +141,17 @@ void cop_desc_learned_positions(cop_desc *d) {
     d->positions = COP_POSITION_LEARNED;
     d->n_ropes = 0;
     for (int i = 0; i < d->L; i++) d->layers[i].rope = -1;
+}
+
+cop_status cop_desc_longrope(const cop_gguf *file, cop_desc *d) {
+    if (!cop_gguf_find_tensor(file, "rope_factors_long.weight") && !cop_gguf_find_tensor(file, "rope_factors_short.weight")) return COP_OK;
+    cop_rope_desc *r = &d->rope[0];
+    COP_TRY(count(file, "rope.scaling.original_context_length", 1 << 27, &r->near));
+    double stretch = (double)d->max_positions / r->near;
+    float usual = stretch > 1 && r->near > 1 ? (float)sqrt(1 + cop_log(stretch) / cop_log(r->near)) : 1;
+    COP_TRY(cop_desc_f32_or(file, "rope.scaling.attn_factor", usual, &r->magnitude));
+    if (!(r->magnitude > 0 && r->magnitude < 1e3f)) return cop_fail(COP_ERR_FORMAT, "rope magnitude %g; %s", (double)r->magnitude, cop_gguf_name(file));
+    return COP_OK;
 }
 
 cop_status cop_desc_common(const cop_gguf *file, cop_desc *d) {

@@ -68,7 +68,7 @@ struct cop_workspace {
     float *mlp;      // [N][mlp_stride], for 16- and 32-bit weights
     float *y;        // [N][y_stride] output of a sublayer that has a norm behind it
     float *angles;   // [COP_MAX_ROPES][N][K] cos and sin
-    float *freqs;    // [COP_MAX_ROPES][K / 2]
+    float *freqs;    // [COP_MAX_ROPES][2][K / 2] near and far
     float *finals;   // [max_logits][x_stride]
     float *logits;   // [max_logits][logit_stride]
     cop_act *panel, *heads_panel, *mlp_panel;

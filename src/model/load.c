@@ -214,6 +214,13 @@ static cop_status find_table(const plan *p, const cop_gguf_tensor **out, const c
     return COP_OK;
 }
 
+// Angles are divided by rope_freqs (llama 3), or by one of the two tables of longrope.
+static cop_status plan_rope(plan *p, cop_desc *d) {
+    cop_rope_desc *r = &d->rope[0];
+    COP_TRY(want_vector(p, &r->divisors, r->near ? "rope_factors_short.weight" : "rope_freqs.weight", r->n_rot / 2, r->near));
+    return r->near ? want_vector(p, &r->far_divisors, "rope_factors_long.weight", r->n_rot / 2, true) : COP_OK;
+}
+
 static cop_status plan_input(plan *p, cop_model *m, unsigned weights) {
     cop_desc *d = &m->desc;
     int n;
@@ -235,7 +242,7 @@ static cop_status plan_model(plan *p, cop_model *m, unsigned weights) {
     p->fused = weights & COP_W_FUSED;
     for (int i = 0; i < d->L; i++) COP_TRY(plan_layer(p, d, weights, &m->layers[i], i));
     if (!(weights & COP_W_ENCODER)) COP_TRY(plan_head(p, m, weights));
-    if (d->n_ropes) COP_TRY(want_vector(p, &d->rope[0].divisors, "rope_freqs.weight", d->rope[0].n_rot / 2, false));
+    if (d->n_ropes) COP_TRY(plan_rope(p, d));
     COP_TRY(plan_input(p, m, weights));
     if (!cop_add_size(p->bytes, PREFETCH_SLACK, &p->bytes)) return cop_fail(COP_ERR_FORMAT, "weights: size overflows");
     return COP_OK;

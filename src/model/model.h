@@ -38,6 +38,8 @@ typedef struct cop_rope_desc {
     float base;             // angle of pair i at position p: p * factor * base^(-2i / n_rot) / divisor[i]
     float factor;           // 1 / linear scaling
     const float *divisors;  // [n_rot / 2] or NULL; in the model's memory
+    const float *far_divisors;  // longrope: of sequences whose context limit is above `near`
+    int near;               // 0: no longrope
     float magnitude;        // multiplies cos and sin
     int n_rot;              // rotated elements, the first ones of a head
     bool half_split;        // pairs (i, i + n_rot/2), else (2i, 2i + 1)
@@ -138,6 +140,13 @@ typedef struct cop_model_options {
     void *user;
 } cop_model_options;
 
+/* Longrope has one set of divisors for sequences that may grow beyond the length of the first training, and one for
+ * the others; a sequence's capacity (cop_seq_capacity) decides, once and for all its positions. Sequences of which
+ * this differs must not share tokens. */
+static inline bool cop_model_far_rope(const cop_model *m, int capacity) {
+    return m->desc.rope[0].near && capacity > m->desc.rope[0].near;
+}
+
 /* The shape of a cache that this model's sequences need. */
 cop_cache_shape cop_model_cache_shape(const cop_model *model, cop_kv_type type);
 
@@ -170,7 +179,7 @@ enum {
 extern const cop_family *const cop_families[];  // model.c, ends with NULL
 extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_qwen3moe, cop_family_gemma2,
     cop_family_gemma3, cop_family_granite, cop_family_lfm2, cop_family_olmo2, cop_family_smollm3, cop_family_gpt2,
-    cop_family_starcoder, cop_family_starcoder2;
+    cop_family_starcoder, cop_family_starcoder2, cop_family_phi3;
 
 // ---- forward ----------------------------------------------------------------------------------
 

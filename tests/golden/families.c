@@ -53,7 +53,7 @@ static void near(golden *g, double got, double want, const char *what, int posit
 static void evaluate(golden *g) {
     cop_test_model *t = &g->model;
     cop_seq *seq;
-    assert_int_equal(cop_seq_new(&seq, t->cache, MOST_TOKENS), COP_OK);
+    assert_int_equal(cop_seq_new(&seq, t->cache, g->T), COP_OK);
     cop_row rows[MOST_TOKENS];
     cop_tap taps[40];
     size_t D = (size_t)g->D;
@@ -159,6 +159,7 @@ static const char *const families[] = {
     "tiny-smollm3-a", "tiny-smollm3-b",
     "tiny-gpt2-a", "tiny-gpt2-b", "tiny-starcoder-a", "tiny-starcoder-b",
     "tiny-starcoder2-a", "tiny-starcoder2-b",
+    "tiny-phi3-a", "tiny-phi3-b",
 };
 static const char *const types[] = {"tiny-f16", "tiny-bf16", "tiny-q8_0", "tiny-moe-q8_0", "tiny-lfm2-q8_0", "tiny-gpt2-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k",
                                     "tiny-q2_k", "tiny-q3_k", "tiny-iq4_xs", "tiny-mxfp4"};

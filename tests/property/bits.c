@@ -29,6 +29,7 @@ static const char *const models[] = {
     "tiny-smollm3-a", "tiny-smollm3-b",
     "tiny-gpt2-a", "tiny-gpt2-b", "tiny-starcoder-a", "tiny-starcoder-b",
     "tiny-starcoder2-a", "tiny-starcoder2-b",
+    "tiny-phi3-a", "tiny-phi3-b",
     "tiny-moe-q8_0", "tiny-lfm2-q8_0", "tiny-gpt2-q8_0",
     "tiny-f16", "tiny-bf16",
     "tiny-q8_0", "tiny-q4_0", "tiny-iq4_nl", "tiny-q4_1", "tiny-q5_0", "tiny-q5_1", "tiny-q4_k", "tiny-q5_k", "tiny-q6_k",

@@ -295,6 +295,35 @@ static void forks_and_saved_sessions_go_on_alike(void **state) {
     check_forks("tiny-lfm2-a");  // convolution states
 }
 
+// Longrope: what was computed below the border is of no use beyond it. tiny-phi3-a changes at 32.
+static void a_saved_session_stays_on_its_side_of_longrope(void **state) {
+    (void)state;
+    char path[] = "/tmp/coppice-session-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    static const int contexts[] = {32, 33, 24, 160};
+    cop_engine *e = open_engine("tiny-phi3-a", 1);
+    for (int from = 0; from < 2; from++) {
+        cop_session_options o = seeded(0);
+        o.context = contexts[from];
+        cop_session *s = open_session(e, &o);
+        assert_int_equal(cop_session_add_text(s, "the cat", 7, 0), COP_OK);
+        text t = {.n = 0};
+        generate(s, 4, &t);
+        assert_int_equal(cop_session_save(s, path), COP_OK);
+        cop_session_close(s);
+        for (int to = 0; to < 4; to++) {
+            o.context = contexts[to];
+            s = open_session(e, &o);
+            assert_int_equal(cop_session_load(s, path), (contexts[from] > 32) == (contexts[to] > 32) ? COP_OK : COP_ERR_ARG);
+            cop_session_close(s);
+        }
+    }
+    cop_engine_close(e);
+    unlink(path);
+}
+
 static void check_new_end(const char *model) {
     cop_engine *e = open_engine(model, 1);
     cop_session_options o = seeded(0);
@@ -414,6 +443,7 @@ int main(void) {
         cmocka_unit_test(a_step_allocates_nothing),
         cmocka_unit_test(no_drafter_allocates_in_a_step),
         cmocka_unit_test(forks_and_saved_sessions_go_on_alike),
+        cmocka_unit_test(a_saved_session_stays_on_its_side_of_longrope),
         cmocka_unit_test(a_new_end_keeps_what_is_computed_of_the_beginning),
         cmocka_unit_test(every_end_is_clean),
         cmocka_unit_test(a_stop_string_cuts_before_itself),

@@ -77,6 +77,8 @@ static void a_missing_weight_is_named(void **state) {
         {"tiny-gpt2-b", "blk.0.attn_norm.bias", "blk.0.attn_norm.bios"}, {"tiny-gpt2-a", "position_embd", "position_emdb"},
         {"tiny-starcoder-a", "output_norm.bias", "output_norm.bios"},   {"tiny-starcoder2-a", "blk.1.ffn_down.bias", "blk.1.ffn_down.bios"},
         {"tiny-starcoder2-b", "blk.0.attn_k.bias", "blk.0.attn_k.bios"},
+        {"tiny-phi3-a", "rope_factors_short", "rope_factors_shrot"},    {"tiny-phi3-b", "blk.2.ffn_up.weight", "blk.2.ffn_up.wieght"},
+        {"tiny-phi3-b", "phi3.rope.scaling.original_context_length", "phi3.rope.scaling.original_context_lenght"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         with_text(cases[i][0], cases[i][1], cases[i][2]);
@@ -93,6 +95,12 @@ static void a_scale_that_is_no_number_is_refused(void **state) {
     refused(COP_ERR_FORMAT, "a scale is not a sensible number");
     with_float("tiny-gemma2-b", "gemma2.attn_logit_softcapping", -50);
     refused(COP_ERR_FORMAT, "a scale is not a sensible number");
+}
+
+static void a_rope_magnitude_of_no_sense_is_refused(void **state) {
+    (void)state;
+    with_float("tiny-phi3-b", "phi3.rope.scaling.attn_factor", 0);
+    refused(COP_ERR_FORMAT, "rope magnitude 0");
 }
 
 static void a_pattern_of_another_length_is_refused(void **state) {
@@ -126,14 +134,46 @@ static void a_position_behind_the_table_is_refused(void **state) {
     cop_test_close(&t);
 }
 
+static void last_logits(cop_test_model *t, cop_seq *seq, float *out) {
+    static const int32_t tokens[9] = {1, 20, 33, 4, 51, 68, 7, 80, 9};
+    float *all = cop_alloc_array(9 * (size_t)t->model->desc.V, sizeof *all);
+    cop_test_chain(t, seq, tokens, 9, 9, all);
+    memcpy(out, all + 8 * t->model->desc.V, (size_t)t->model->desc.V * sizeof *out);
+    cop_free(all);
+}
+
+// Two sequences in one forward, one on either side of the border at 32, are as they are alone.
+static void longrope_is_settled_by_the_limit_of_each_sequence(void **state) {
+    (void)state;
+    enum { V = 264 };
+    float alone[2][V];
+    cop_test_model t;
+    cop_seq *seqs[4];
+    cop_test_open(&t, "tests/data/tiny-phi3-a.gguf", 1, NULL, COP_KV_F32, 8, 16);
+    assert_int_equal(t.model->desc.V, V);
+    for (int i = 0; i < 4; i++) assert_int_equal(cop_seq_new(&seqs[i], t.cache, i % 2 ? 33 : 32), COP_OK);
+    for (int i = 0; i < 2; i++) last_logits(&t, seqs[i], alone[i]);
+    assert_memory_not_equal(alone[0], alone[1], sizeof alone[0]);
+    static const int32_t tokens[8] = {1, 20, 33, 4, 51, 68, 7, 80};
+    for (int i = 2; i < 4; i++) cop_test_chain(&t, seqs[i], tokens, 8, 8, NULL);
+    const cop_row rows[2] = {{.seq = seqs[2], .token = 9, .parent = -1, .want_logits = true}, {.seq = seqs[3], .token = 9, .parent = -1, .want_logits = true}};
+    for (int i = 0; i < 2; i++) assert_int_equal(cop_seq_reserve(seqs[2 + i], 1), COP_OK);
+    assert_int_equal(cop_model_forward(t.model, t.ws, rows, 2, NULL), COP_OK);
+    for (int i = 0; i < 2; i++) assert_memory_equal(cop_workspace_logits(t.ws, i), alone[i], sizeof alone[i]);
+    for (int i = 0; i < 4; i++) cop_seq_free(seqs[i]);
+    cop_test_close(&t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unknown_family_is_refused_with_the_list_of_the_known),
         cmocka_unit_test(a_missing_weight_is_named),
         cmocka_unit_test(a_scale_that_is_no_number_is_refused),
+        cmocka_unit_test(a_rope_magnitude_of_no_sense_is_refused),
         cmocka_unit_test(a_pattern_of_another_length_is_refused),
         cmocka_unit_test(a_fused_matrix_of_another_height_is_refused),
         cmocka_unit_test(a_position_behind_the_table_is_refused),
+        cmocka_unit_test(longrope_is_settled_by_the_limit_of_each_sequence),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
