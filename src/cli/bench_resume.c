@@ -38,16 +38,20 @@ static json_t *head(const cop_spec *s) {
 
 // ---- writing ------------------------------------------------------------------------------------
 
+static json_t *counts_json(const int64_t *counts, int n) {
+    json_t *v = json_array();
+    while (n > 0 && !counts[n - 1]) n--;
+    for (int i = 0; i < n; i++) json_array_append_new(v, json_integer((json_int_t)counts[i]));
+    return v;
+}
+
 static json_t *turn_json(const cop_spec_turn *t) {
     const cop_step_stats *st = &t->stats;
-    json_t *depths = json_array();
-    int deepest = COP_DEPTHS;
-    while (deepest > 0 && !st->by_depth[deepest - 1]) deepest--;
-    for (int i = 0; i < deepest; i++) json_array_append_new(depths, json_integer((json_int_t)st->by_depth[i]));
-    return json_pack("{s:I, s:f, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f}", "tokens", (json_int_t)t->tokens, "seconds", t->seconds,
+    return json_pack("{s:I, s:f, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:f, s:f}", "tokens", (json_int_t)t->tokens, "seconds", t->seconds,
                      "reading_seconds", t->reading_seconds, "equal", t->equal, "steps", (json_int_t)st->steps, "rows", (json_int_t)st->rows, "drafted", (json_int_t)st->drafted, "accepted",
-                     (json_int_t)st->accepted, "off_steps", (json_int_t)st->off_steps, "by_depth", depths, "draft_seconds", st->draft_seconds,
-                     "verify_seconds", st->verify_seconds);
+                     (json_int_t)st->accepted, "off_steps", (json_int_t)st->off_steps, "by_depth", counts_json(st->by_depth, COP_DEPTHS),
+                     "proposed_by", counts_json(t->proposed_by, COP_MAX_DRAFTERS), "accepted_by", counts_json(t->accepted_by, COP_MAX_DRAFTERS),
+                     "draft_seconds", st->draft_seconds, "verify_seconds", st->verify_seconds);
 }
 
 static cop_status write_line(cop_spec *s, json_t *v) {
@@ -80,6 +84,17 @@ cop_status cop_spec_keep(cop_spec *s, size_t prompt, const cop_spec_turn *result
 
 static cop_status count_of(const json_t *o, const char *key, int64_t *out) { return cop_json_int(o, key, 0, 0, MOST_COUNT, out); }
 
+static cop_status read_counts(const json_t *o, const char *key, int most, int64_t *out) {
+    const json_t *all = cop_json_member(o, key);
+    if (all && (!json_is_array(all) || json_array_size(all) > (size_t)most)) return cop_fail(COP_ERR_FORMAT, "%s: need at most %d counts", key, most);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *v = json_array_get(all, i);
+        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > MOST_COUNT) return cop_fail(COP_ERR_FORMAT, "%s: need counts", key);
+        out[i] = json_integer_value(v);
+    }
+    return COP_OK;
+}
+
 static cop_status read_turn(const json_t *o, cop_spec_turn *t) {
     cop_step_stats *st = &t->stats;
     if (!json_is_object(o)) return cop_fail(COP_ERR_FORMAT, "turns: need objects");
@@ -94,13 +109,9 @@ static cop_status read_turn(const json_t *o, cop_spec_turn *t) {
     COP_TRY(count_of(o, "off_steps", &st->off_steps));
     COP_TRY(cop_json_number(o, "draft_seconds", 0, &st->draft_seconds));
     COP_TRY(cop_json_number(o, "verify_seconds", 0, &st->verify_seconds));
-    const json_t *depths = cop_json_member(o, "by_depth");
-    if (depths && (!json_is_array(depths) || json_array_size(depths) > COP_DEPTHS)) return cop_fail(COP_ERR_FORMAT, "by_depth: need at most %d counts", COP_DEPTHS);
-    for (size_t i = 0; i < json_array_size(depths); i++) {
-        const json_t *v = json_array_get(depths, i);
-        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > MOST_COUNT) return cop_fail(COP_ERR_FORMAT, "by_depth: need counts");
-        st->by_depth[i] = json_integer_value(v);
-    }
+    COP_TRY(read_counts(o, "by_depth", COP_DEPTHS, st->by_depth));
+    COP_TRY(read_counts(o, "proposed_by", COP_MAX_DRAFTERS, t->proposed_by));
+    COP_TRY(read_counts(o, "accepted_by", COP_MAX_DRAFTERS, t->accepted_by));
     return t->seconds >= 0 && t->seconds < 1e9 ? COP_OK : cop_fail(COP_ERR_FORMAT, "seconds: %g", t->seconds);
 }
 

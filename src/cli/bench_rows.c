@@ -17,6 +17,7 @@ typedef struct sums {
 typedef struct spec_row {
     double tokens_per_s, ratio, spread, tokens_per_forward, rows_per_forward, ms_per_forward, draft_share, off_share, reading_ms;
     double by_depth[COP_DEPTHS];  // share of the forwards that accepted a token of depth i + 1
+    double proposed_by[COP_MAX_DRAFTERS], accepted_by[COP_MAX_DRAFTERS];  // nodes of each drafter a forward
     int64_t prompts, tokens, unequal;
 } spec_row;
 
@@ -31,6 +32,7 @@ static void add_turn(sums *to, const cop_spec_turn *t) {
     to->of.stats.draft_seconds += t->stats.draft_seconds;
     to->of.stats.verify_seconds += t->stats.verify_seconds;
     for (int i = 0; i < COP_DEPTHS; i++) to->of.stats.by_depth[i] += t->stats.by_depth[i];
+    for (int i = 0; i < COP_MAX_DRAFTERS; i++) to->of.proposed_by[i] += t->proposed_by[i], to->of.accepted_by[i] += t->accepted_by[i];
     to->unequal += !t->equal;
 }
 
@@ -91,6 +93,10 @@ static spec_row row_of(const cop_spec *s, task t, int method) {
     r.off_share = per((double)st->off_steps, steps);
     r.reading_ms = per(all.of.reading_seconds * 1e3, (double)all.turns);
     for (int i = 0; i < COP_DEPTHS; i++) r.by_depth[i] = per((double)st->by_depth[i], steps);
+    for (int i = 0; i < COP_MAX_DRAFTERS; i++) {
+        r.proposed_by[i] = per((double)all.of.proposed_by[i], steps);
+        r.accepted_by[i] = per((double)all.of.accepted_by[i], steps);
+    }
     return r;
 }
 
@@ -107,9 +113,17 @@ static void add_to_mean(spec_row *mean, const spec_row *r, int n_tasks) {
     mean->off_share += r->off_share / n;
     mean->reading_ms += r->reading_ms / n;
     for (int i = 0; i < COP_DEPTHS; i++) mean->by_depth[i] += r->by_depth[i] / n;
+    for (int i = 0; i < COP_MAX_DRAFTERS; i++) mean->proposed_by[i] += r->proposed_by[i] / n, mean->accepted_by[i] += r->accepted_by[i] / n;
     mean->prompts += r->prompts;
     mean->tokens += r->tokens;
     mean->unequal += r->unequal;
+}
+
+static json_t *sources_json(const cop_spec_method *m, const spec_row *r) {
+    json_t *v = json_array();
+    for (int i = 0; i < m->n_drafters; i++)
+        json_array_append_new(v, json_pack("{s:s, s:f, s:f}", "drafter", m->names[i], "proposed", r->proposed_by[i], "accepted", r->accepted_by[i]));
+    return v;
 }
 
 static json_t *row_json(const char *name, const cop_spec_method *m, const spec_row *r) {
@@ -118,10 +132,10 @@ static json_t *row_json(const char *name, const cop_spec_method *m, const spec_r
     while (deepest > 0 && r->by_depth[deepest - 1] <= 0) deepest--;
     for (int i = 0; i < deepest; i++) json_array_append_new(depths, json_real(r->by_depth[i]));
     json_t *spread = isnan(r->spread) ? json_null() : json_real(r->spread);
-    return json_pack("{s:s, s:s, s:f, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:b, s:b, s:I, s:I, s:I}", "task", name, "method", m->text,
+    return json_pack("{s:s, s:s, s:f, s:f, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:b, s:b, s:I, s:I, s:I}", "task", name, "method", m->text,
                      "tokens_per_s", r->tokens_per_s, "ratio", r->ratio, "spread", spread, "tokens_per_forward", r->tokens_per_forward,
                      "rows_per_forward", r->rows_per_forward, "ms_per_forward", r->ms_per_forward, "draft_share", r->draft_share, "off_share",
-                     r->off_share, "reading_ms", r->reading_ms, "by_depth", depths, "lossless", m->exact, "equal", r->unequal == 0, "unequal", (json_int_t)r->unequal,
+                     r->off_share, "reading_ms", r->reading_ms, "by_depth", depths, "by_source", sources_json(m, r), "lossless", m->exact, "equal", r->unequal == 0, "unequal", (json_int_t)r->unequal,
                      "prompts", (json_int_t)r->prompts, "tokens", (json_int_t)r->tokens);
 }
 
@@ -174,6 +188,15 @@ static const char *text_column(const json_t *row, char out[32]) {
     return out;
 }
 
+// Who proposed what was accepted, where there are several.
+static void print_sources(const json_t *sources) {
+    if (json_array_size(sources) < 2) return;
+    for (size_t i = 0; i < json_array_size(sources); i++) {
+        const json_t *s = json_array_get(sources, i);
+        if (number(s, "proposed") > 0) printf("%s%s %.2f of %.2f", i ? ", " : "; ", text(s, "drafter"), number(s, "accepted"), number(s, "proposed"));
+    }
+}
+
 static void print_row(const json_t *row, const char *task_name, int task_width, int method_width) {
     char other[32], spread[16] = "-";
     size_t i;
@@ -184,6 +207,7 @@ static void print_row(const json_t *row, const char *task_name, int task_width, 
            number(row, "ms_per_forward"), 100 * number(row, "draft_share"), 100 * number(row, "off_share"), number(row, "reading_ms"),
            text_column(row, other));
     for (i = 0; i < json_array_size(depths) && i < 8; i++) printf("%s%.0f", i ? " " : "", 100 * json_number_value(json_array_get(depths, i)));
+    print_sources(json_object_get(row, "by_source"));
     printf("\n");
 }
 

@@ -62,6 +62,8 @@ static cop_status try_method(cop_spec *s, cop_spec_method *m) {
     cop_session *session;
     COP_TRY(open_session(&session, s, m, NULL));
     m->exact = session->verifier->lossless && (s->bench->args->temp <= 0 || session->verifier == cop_verifiers[0]);
+    m->n_drafters = session->n_drafters;
+    for (int i = 0; i < m->n_drafters; i++) m->names[i] = session->drafters[i].type->name;
     cop_session_close(session);
     return COP_OK;
 }
@@ -188,14 +190,21 @@ static cop_step_stats counts_since(const cop_step_stats *now, const cop_step_sta
     return d;
 }
 
-// Seconds of drafting in a turn's first step; below 0: it has not been.
+// What only a watcher sees of a turn.
+typedef struct seen {
+    cop_spec_turn *turn;
+    double first;  // seconds of drafting in the first step; below 0: it has not been
+} seen;
+
 static void on_step(void *user, const cop_session *session, const cop_tree *proposed, const cop_fate *fates) {
-    double *first = user;
-    (void)proposed;
-    (void)fates;
-    if (*first >= 0) return;
-    *first = 0;
-    for (int i = 0; i < session->n_drafters; i++) *first += session->report.draft_seconds[i];
+    seen *s = user;
+    for (int i = 1; i < proposed->n_nodes; i++) {
+        s->turn->proposed_by[proposed->nodes[i].source]++;
+        s->turn->accepted_by[proposed->nodes[i].source] += fates[i] == COP_ACCEPTED;
+    }
+    if (s->first >= 0) return;
+    s->first = 0;
+    for (int i = 0; i < session->n_drafters; i++) s->first += session->report.draft_seconds[i];
 }
 
 // What the first step's drafting took beyond that of the others was reading the prompt.
@@ -209,14 +218,17 @@ static void take_reading_out(cop_spec_turn *t, double first) {
 static cop_status answer(dialogue *d, cop_session *session, int turn, cop_spec_turn *out) {
     cop_result r;
     cop_step_stats had = session->stats;
-    double first = -1;
+    seen s = {out, -1};
+    *out = (cop_spec_turn){.equal = true};
     d->text.n = 0;
-    COP_TRY(cop_session_watch(session, (cop_watch){on_step, &first}));
+    COP_TRY(cop_session_watch(session, (cop_watch){on_step, &s}));
     COP_TRY(cop_session_generate(session, n_tokens_of(d->s->bench), on_text, d, &r));
     if (d->status) return d->status;
     if (r.finish == COP_FINISH_CANCELLED) return cop_fail(COP_ERR_CANCELLED, "interrupted");
-    *out = (cop_spec_turn){.stats = counts_since(&session->stats, &had), .tokens = r.tokens, .seconds = r.decode_seconds, .equal = true};
-    take_reading_out(out, first);
+    out->stats = counts_since(&session->stats, &had);
+    out->tokens = r.tokens;
+    out->seconds = r.decode_seconds;
+    take_reading_out(out, s.first);
     d->answers[turn] = cop_text_copy(d->text.v ? d->text.v : "", d->text.n);
     return d->answers[turn] ? COP_OK : cop_fail(COP_ERR_NOMEM, "bench: cannot allocate");
 }

@@ -44,6 +44,8 @@ typedef struct cop_spec_method {
     char text[COP_SPEC_METHOD];
     char parts[COP_SPEC_METHOD];  // the same with zeros between the parts
     const char *draft, *control, *verify;  // inside parts, or NULL
+    const char *names[COP_MAX_DRAFTERS];   // of its drafters
+    int n_drafters;
     bool exact;                   // its text must be plain's
 } cop_spec_method;
 
@@ -52,6 +54,7 @@ typedef struct cop_spec_method {
 typedef struct cop_spec_turn {
     cop_step_stats stats;
     int64_t tokens;
+    int64_t proposed_by[COP_MAX_DRAFTERS], accepted_by[COP_MAX_DRAFTERS];  // nodes of each drafter
     double seconds, reading_seconds;
     bool equal;  // the text was plain's in every round
 } cop_spec_turn;
