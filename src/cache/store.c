@@ -32,11 +32,34 @@ static header describe(const cop_seq *seq) {
     return h;
 }
 
+// The last page without what is left in its free slots: rejected drafts, or another text's tokens.
+static void save_part_of_page(const cop_seq *seq, uint8_t *out, const uint8_t *page, int n_slots) {
+    const cop_cache *c = seq->cache;
+    const cop_cache_shape *s = &c->shape;
+    memset(out, 0, c->page_bytes);
+    for (int slot = 0; slot < n_slots; slot++) {
+        for (int i = 0; i < s->n_layers * s->n_kv_heads; i++) {
+            size_t keys = (size_t)(2 * i) * c->kv_bytes, values = keys + c->kv_bytes;
+            cop_kv_copy_key(s->type, out + keys, slot, page + keys, slot, s->head);
+            cop_kv_copy_value(s->type, out + values, slot, page + values, slot, s->head);
+        }
+        for (int i = 0; i < s->n_states * s->state_heads; i++) {
+            size_t at = c->states_at + (size_t)i * c->state_bytes;
+            cop_kv_copy_value(s->type, out + at, slot, page + at, slot, s->state_head);
+        }
+    }
+}
+
 void cop_seq_save(const cop_seq *seq, uint8_t *out) {
     header h = describe(seq);
     uint8_t *body = out + sizeof h;
-    for (int i = 0; i < used_pages(seq); i++)
-        memcpy(body + (size_t)i * seq->cache->page_bytes, cop_cache_page(seq->cache, seq->pages[i]), seq->cache->page_bytes);
+    for (int i = 0; i < used_pages(seq); i++, body += seq->cache->page_bytes) {
+        const uint8_t *page = cop_cache_page(seq->cache, seq->pages[i]);
+        int n_slots = seq->n_tokens - i * COP_PAGE;
+        if (n_slots < COP_PAGE) save_part_of_page(seq, body, page, n_slots);
+        else memcpy(body, page, seq->cache->page_bytes);
+    }
+    body = out + sizeof h;
     h.checksum = checksum(h, body, cop_seq_save_bytes(seq) - sizeof h);
     memcpy(out, &h, sizeof h);
 }

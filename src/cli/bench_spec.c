@@ -49,7 +49,8 @@ static cop_status open_session(cop_session **out, const cop_spec *s, const cop_s
     o.cache_type = a->model.cache_type;
     o.temp = (float)a->temp;
     o.seed = a->seed;
-    cop_cli_draft_options(&o, &a->draft);
+    cop_draft_args draft = a->draft;
+    COP_TRY(cop_cli_draft_options(&o, &draft));
     o.draft = m->draft;
     o.control = m->control;
     o.verify = m->verify;

@@ -45,7 +45,9 @@ typedef struct cop_model_args {
 
 /* Options of the commands that decode: how they draft. `model` is the field of the cop_model_args. */
 typedef struct cop_draft_args {
-    const char *draft, *verify, *control, *switch_models;
+    const char *draft, *verify, *control, *switch_models, *parallel;
+    int32_t layers_parallel;
+    char drafters[64];  // made from the two
     bool verbose;
 } cop_draft_args;
 #define COP_DRAFT_ARGS(type, field, model)                                                                                            \
@@ -55,6 +57,10 @@ typedef struct cop_draft_args {
     {0, "verify", COP_ARG_TEXT, offsetof(type, field.verify), 0, 0, "NAME", "verifier; default coupled, which changes no text"},      \
     {0, "control", COP_ARG_TEXT, offsetof(type, field.control), 0, 0, "NAME",                                                         \
      "controller, NAME[:option=value,...]; default auto with --draft auto, else fixed"},                                              \
+    {0, "parallel", COP_ARG_TEXT, offsetof(type, field.parallel), 0, 0, "NAME",                                                       \
+     "pearl: the draft model writes while the model verifies"},                                                                       \
+    {0, "draft-layers-parallel", COP_ARG_INT, offsetof(type, field.layers_parallel), 0, 16, "N",                                     \
+     "attention of N layers of the draft model from one input"},                                                                      \
     {0, "switch", COP_ARG_TEXT, offsetof(type, field.switch_models), 0, 0, "NAME",                                                    \
      "entropy[:theta=BITS,...]: the draft model writes while it is sure; lossy"},                                                     \
     {0, "verbose", COP_ARG_FLAG, offsetof(type, field.verbose), 0, 0, NULL, "what the controller decides, on standard error"}
@@ -82,7 +88,7 @@ cop_sampling_args cop_cli_sampling_defaults(void);
 void cop_cli_sampling_options(cop_session_options *out, const cop_sampling_args *args);
 
 /* Set a session's options from them. `automatic`: what drafts when nothing was said. */
-void cop_cli_draft_options(cop_session_options *out, const cop_draft_args *args);
+cop_status cop_cli_draft_options(cop_session_options *out, cop_draft_args *args);
 /* What drafting did, as the object `draft` of a reply; a new reference. */
 json_t *cop_cli_draft_json(const cop_session *session);
 

@@ -71,12 +71,26 @@ static void print_note(void *user, const char *line) {
     fprintf(stderr, "%s\n", line);
 }
 
-void cop_cli_draft_options(cop_session_options *out, const cop_draft_args *args) {
+// Two ways to run a draft model have options of their own; they are drafters like the others.
+static cop_status name_drafters(cop_draft_args *args) {
+    if (!args->parallel && !args->layers_parallel) return COP_OK;
+    if (args->draft) return cop_fail(COP_ERR_ARG, "--draft names the drafters: --parallel and --draft-layers-parallel exclude it");
+    if (args->parallel && args->layers_parallel) return cop_fail(COP_ERR_ARG, "--parallel and --draft-layers-parallel exclude each other");
+    if (args->parallel && strcmp(args->parallel, "pearl")) return cop_fail(COP_ERR_ARG, "--parallel %s: must be pearl", args->parallel);
+    if (args->parallel) snprintf(args->drafters, sizeof args->drafters, "pearl");
+    else snprintf(args->drafters, sizeof args->drafters, "model:group=%d", args->layers_parallel);
+    args->draft = args->drafters;
+    return COP_OK;
+}
+
+cop_status cop_cli_draft_options(cop_session_options *out, cop_draft_args *args) {
+    COP_TRY(name_drafters(args));
     out->draft = args->draft ? args->draft : "auto";
     out->verify = args->verify;
     out->control = args->control;
     out->switch_models = args->switch_models;
     if (args->verbose) out->note = print_note;
+    return COP_OK;
 }
 
 cop_sampling_args cop_cli_sampling_defaults(void) { return (cop_sampling_args){.top_p = 1, .repeat_penalty = 1, .penalty_window = 64}; }

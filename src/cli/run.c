@@ -102,12 +102,12 @@ static cop_status generate(cop_session *s, const run_args *a, const char *text, 
     return st;
 }
 
-static cop_status open_session(cop_session **out, cop_engine *engine, const run_args *a) {
+static cop_status open_session(cop_session **out, cop_engine *engine, run_args *a) {
     cop_session_options o = cop_session_defaults();
     o.context = a->model.context;
     o.cache_type = a->model.cache_type;
     cop_cli_sampling_options(&o, &a->sampling);
-    cop_cli_draft_options(&o, &a->draft);
+    COP_TRY(cop_cli_draft_options(&o, &a->draft));
     o.hash_logits = a->model.json || a->stats;
     return cop_session_open(out, engine, &o);
 }
