@@ -6,12 +6,12 @@
 
 #define READ_ROWS 128  // rows of a forward that reads text
 
-static cop_status take_memory(cop_follower *f, cop_kv_type type, int max_nodes) {
+static cop_status take_memory(cop_follower *f, cop_kv_type type, int max_nodes, int group) {
     int slots = f->max_tokens + max_nodes;
     cop_cache_shape shape = cop_model_cache_shape(f->model, type);
     COP_TRY(cop_cache_new(&f->cache, &shape, (slots + COP_PAGE - 1) / COP_PAGE + 1));
     COP_TRY(cop_seq_new(&f->seq, f->cache, slots));
-    COP_TRY(cop_workspace_new(&f->ws, f->model, f->max_rows, max_nodes, slots + f->max_rows));
+    COP_TRY(cop_workspace_new_grouped(&f->ws, f->model, f->max_rows, max_nodes, slots + f->max_rows, group));
     f->rows = cop_alloc_array((size_t)f->max_rows, sizeof *f->rows);
     f->text = cop_alloc_array((size_t)f->max_tokens, sizeof *f->text);
     f->logits = cop_alloc_array((size_t)f->model->desc.V, sizeof *f->logits);
@@ -19,9 +19,9 @@ static cop_status take_memory(cop_follower *f, cop_kv_type type, int max_nodes) 
     return cop_fail(COP_ERR_NOMEM, "second model: cannot allocate for %d tokens", f->max_tokens);
 }
 
-cop_status cop_follower_open(cop_follower *f, const cop_model *model, cop_kv_type type, int max_tokens, int max_nodes) {
+cop_status cop_follower_open(cop_follower *f, const cop_model *model, cop_kv_type type, int max_tokens, int max_nodes, int group) {
     *f = (cop_follower){.model = model, .max_tokens = max_tokens, .max_rows = max_nodes > READ_ROWS ? max_nodes : READ_ROWS};
-    cop_status st = take_memory(f, type, max_nodes);
+    cop_status st = take_memory(f, type, max_nodes, group);
     if (st) cop_follower_close(f);
     return st;
 }

@@ -15,8 +15,9 @@ typedef struct cop_follower {
     float *logits;        // [V] behind the text
 } cop_follower;
 
-/* max_nodes: rows that the caller computes behind the text, all of them with logits. */
-cop_status cop_follower_open(cop_follower *f, const cop_model *model, cop_kv_type type, int max_tokens, int max_nodes);
+/* max_nodes: rows that the caller computes behind the text, all of them with logits; group: that of their forwards,
+ * 0 for none (cop_forward_options). */
+cop_status cop_follower_open(cop_follower *f, const cop_model *model, cop_kv_type type, int max_tokens, int max_nodes, int group);
 void cop_follower_close(cop_follower *f);  // accepts a zeroed one
 
 /* Read what it has not read of tokens[0 … n_tokens), keeping a common prefix. False when it cannot: a token is

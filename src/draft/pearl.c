@@ -46,7 +46,7 @@ static cop_status take_memory(pearl *p, const cop_draft_setup *setup) {
     COP_TRY(cop_pool_new(&p->pool, p->threads));
     p->model = *setup->draft;
     p->model.pool = p->pool;
-    COP_TRY(cop_follower_open(&p->second, &p->model, setup->cache_type, setup->max_tokens + setup->max_nodes, 1));
+    COP_TRY(cop_follower_open(&p->second, &p->model, setup->cache_type, setup->max_tokens + setup->max_nodes, 1, 0));
     int V = setup->V < setup->draft->desc.V ? setup->V : setup->draft->desc.V;
     COP_TRY(cop_sampler_new(&p->sampler, setup->sampling, V));
     p->scratch = cop_alloc_array((size_t)setup->draft->desc.V, sizeof(float));

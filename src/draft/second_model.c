@@ -9,6 +9,8 @@
 // stochastic beam search (Jeon et al. 2024, arXiv:2402.14160; Kool et al. 2019, arXiv:1903.06059); dyspec,
 // children while a path is believed in (Xiong et al. 2024, arXiv:2410.11744); sequoia, the static tree that the
 // measured acceptance of ranks asks for (Chen et al. 2024, arXiv:2402.12374).
+// group: EasySpec (Wu et al. 2025, arXiv:2502.02493); the text itself is always read layer by layer, which is the
+// calibration that sets right what the approximate forwards left.
 // Cost: a forward of the draft model per level. Memory: its cache and one workspace.
 #include <math.h>
 #include <string.h>
@@ -37,7 +39,7 @@ typedef struct branch {
 } branch;
 
 typedef struct model_drafter {
-    int32_t depth, tree, branches, width;
+    int32_t depth, tree, branches, width, group;
     float stop, believe;
     cop_draft_setup setup;
     cop_follower second;
@@ -61,7 +63,7 @@ static void stop(void *state) {
 }
 
 static cop_status take_memory(model_drafter *m, const cop_draft_setup *setup) {
-    COP_TRY(cop_follower_open(&m->second, setup->draft, setup->cache_type, setup->max_tokens, setup->max_nodes));
+    COP_TRY(cop_follower_open(&m->second, setup->draft, setup->cache_type, setup->max_tokens, setup->max_nodes, m->group));
     COP_TRY(cop_sampler_new(&m->sampler, setup->sampling, m->V));
     size_t nodes = (size_t)setup->max_nodes;
     m->scratch = cop_alloc_array((size_t)setup->draft->desc.V, sizeof(float));
@@ -227,7 +229,7 @@ static bool compute_level(model_drafter *m, const cop_tree *tree, branch *level,
         level[i].row = m->row_of[level[i].node] = (*n_rows)++;
         m->second.rows[level[i].row] = (cop_row){.seq = m->second.seq, .token = t->token, .parent = t->parent ? m->row_of[t->parent] : -1, .want_logits = true};
     }
-    return cop_follower_compute(&m->second, *n_rows, computed, NULL);
+    return cop_follower_compute(&m->second, *n_rows, computed, &(cop_forward_options){.group = m->group});
 }
 
 static void propose(void *state, const cop_view *view, cop_tree *tree) {
@@ -269,12 +271,13 @@ static const cop_option options[] = {
     COP_OPTION_INT(model_drafter, branches, 2, 1, 88888888, "rsd-c: children of a node, a digit a level; the last goes on"),
     COP_OPTION_INT(model_drafter, width, 3, 1, MOST_CHILDREN, "rsd-s: paths kept on each level"),
     COP_OPTION_FLOAT(model_drafter, believe, 0.1, 0.001, 1, "dyspec, sequoia: least believed probability of a path"),
+    COP_OPTION_INT(model_drafter, group, 0, 0, COP_MOST_GROUP, "attention of so many layers from one input (EasySpec); 0: none"),
     COP_OPTION_FLOAT(model_drafter, stop, 0.3, 0, 1, "chain: end before a token that is believed in less"),
     COP_OPTION_END,
 };
 
 const cop_drafter_type cop_drafter_model = {
-    .name = "model", .summary = "a second, smaller model writes ahead", .source = "Leviathan 2023; Jeon 2024; Xiong 2024; Chen 2024",
+    .name = "model", .summary = "a second, smaller model writes ahead", .source = "Leviathan 2023; Jeon 2024; Xiong 2024; Chen 2024; Wu 2025",
     .needs = COP_NEEDS_SECOND_MODEL | COP_COSTLY | COP_IN_AUTO, .state_size = sizeof(model_drafter), .options = options,
     .start = start, .propose = propose, .observe = observe, .reset = reset, .stop = stop,
 };

@@ -43,7 +43,7 @@ cop_status cop_switch_open(cop_switch **out, const cop_session *s, const char *t
     cop_options_init(options, w);
     w->small_writes = true;
     cop_status st = text[name] ? cop_options_parse(options, w, "switch entropy", text + name + 1) : COP_OK;
-    if (!st) st = cop_follower_open(&w->small, e->draft_model, cop_cache_get_shape(s->cache)->type, s->context, 1);
+    if (!st) st = cop_follower_open(&w->small, e->draft_model, cop_cache_get_shape(s->cache)->type, s->context, 1, 0);
     if (!st && !(w->p = cop_alloc_array((size_t)(e->model->desc.V > e->draft_model->desc.V ? e->model->desc.V : e->draft_model->desc.V), sizeof *w->p)))
         st = cop_fail(COP_ERR_NOMEM, "switch: cannot allocate");
     if (st) {

@@ -13,6 +13,7 @@ typedef struct row_work {
     bool embed;                // start of the forward
     const cop_norm *post;      // x += post(y)
     const cop_norm *behind;    // x = behind(x), order POST
+    const float *y;            // where y lies, NULL: ws->y; without post x += y
     int tap_from, tap_to;      // x is now the output of layers tap_from … tap_to-1
     const cop_norm *norm;      // normed = norm(x)
     bool quantise;             // and its panel
@@ -93,9 +94,12 @@ static void do_row(const row_work *w, int row) {
     const cop_desc *d = &m->desc;
     float *x = ws->x + (size_t)row * ws->x_stride, *normed = ws->normed + (size_t)row * ws->x_stride;
     if (w->embed) embed_row(f, row);
+    const float *y = (w->y ? w->y : ws->y) + (size_t)row * ws->y_stride;
     if (w->post) {
-        normalise(m, normed, ws->y + (size_t)row * ws->y_stride, w->post);
+        normalise(m, normed, y, w->post);
         m->kernels.axpy(x, normed, d->residual_scale, d->D);
+    } else if (w->y) {
+        m->kernels.axpy(x, y, d->residual_scale, d->D);
     }
     if (w->behind) normalise(m, x, x, w->behind);
     for (int layer = w->tap_from; layer < w->tap_to; layer++) tap_row(f, layer, x, row);
@@ -145,21 +149,24 @@ int64_t cop_grain(const cop_model *m, int n_tiles) {
     return g < 1 ? 1 : g;
 }
 
+// Tile t of the three together.
+static void qkv_tile(const cop_model *m, const cop_layer *l, int tile, const cop_input *in, const cop_workspace *ws) {
+    const cop_linear *parts[3] = {&l->q, &l->k, &l->v};
+    const size_t offsets[3] = {0, ws->k_offset, ws->v_offset};
+    int part = 0;
+    for (; tile >= parts[part]->w.n_tiles; part++) tile -= parts[part]->w.n_tiles;
+    cop_product_tile(m, parts[part], tile, in, ws->qkv + offsets[part] + tile * COP_TILE, ws->qkv_stride);
+}
+
 static void project_qkv(const cop_forward *f, const cop_layer *l) {
     cop_workspace *ws = f->ws;
     cop_input in = {ws->panel, ws->normed, ws->x_stride, f->n_rows, NULL};
     cop_adapted adapted = {f, {&l->q, &l->k, &l->v}, 3, false};
     in.adapted = cop_adapt(&adapted, &in);
-    const cop_linear *parts[3] = {&l->q, &l->k, &l->v};
-    const size_t offsets[3] = {0, ws->k_offset, ws->v_offset};
     int n_tiles = l->q.w.n_tiles + l->k.w.n_tiles + l->v.w.n_tiles;
     int64_t begin, end;
     while (cop_pool_take(f->model->pool, n_tiles, cop_grain(f->model, n_tiles), &begin, &end))
-        for (int64_t t = begin; t < end; t++) {
-            int part = 0, tile = (int)t;
-            for (; tile >= parts[part]->w.n_tiles; part++) tile -= parts[part]->w.n_tiles;
-            cop_product_tile(f->model, parts[part], tile, &in, ws->qkv + offsets[part] + tile * COP_TILE, ws->qkv_stride);
-        }
+        for (int64_t t = begin; t < end; t++) qkv_tile(f->model, l, (int)t, &in, ws);
 }
 
 // y = l(in), added to x at once, or left in ws->y when a norm stands behind it.
@@ -314,6 +321,88 @@ static void mlp_sublayer(const cop_forward *f, int worker, int layer, row_work *
     *pending = after_sublayer(f, &l->mlp_post_norm);
 }
 
+// ---- groups of layers whose attention reads one input ---------------------------------------------
+//
+// EasySpec, Wu et al. 2025 (arXiv:2502.02493), for draft models: the attention of `group` neighbouring layers is
+// computed from the state before the first of them, so one phase holds the work of all; then the results are added
+// and the feed-forwards run in order. Approximate: keys and values computed so must not be committed.
+
+// The forward as seen by one layer of the group: own buffers between input and output.
+typedef struct lanes {
+    cop_forward f[COP_MOST_GROUP];
+    int n;
+} lanes;
+
+// The same row work for every lane, as one phase.
+static void lane_rows(const lanes *all, const row_work *works) {
+    const cop_forward *f = &all->f[0];
+    int64_t begin, end;
+    cop_pool_barrier(f->model->pool, NULL, NULL);
+    while (cop_pool_take(f->model->pool, (int64_t)all->n * f->n_rows, 1, &begin, &end))
+        for (int64_t i = begin; i < end; i++) do_row(&works[i / f->n_rows], (int)(i % f->n_rows));
+    cop_pool_barrier(f->model->pool, NULL, NULL);
+}
+
+static int qkv_tiles(const cop_layer *l) { return l->q.w.n_tiles + l->k.w.n_tiles + l->v.w.n_tiles; }
+
+static void lane_products(const lanes *all, int first, bool out) {
+    const cop_model *m = all->f[0].model;
+    const cop_layer *layers = &m->layers[first];
+    int n_tiles = 0;
+    for (int k = 0; k < all->n; k++) n_tiles += out ? layers[k].o.w.n_tiles : qkv_tiles(&layers[k]);
+    int64_t begin, end;
+    while (cop_pool_take(m->pool, n_tiles, cop_grain(m, n_tiles), &begin, &end))
+        for (int64_t t = begin; t < end; t++) {
+            int k = 0, tile = (int)t;
+            for (int n; tile >= (n = out ? layers[k].o.w.n_tiles : qkv_tiles(&layers[k])); k++) tile -= n;
+            const cop_workspace *ws = all->f[k].ws;
+            if (out) {
+                const cop_input in = {ws->heads_panel, ws->heads, ws->heads_stride, all->f[k].n_rows, NULL};
+                cop_product_tile(m, &layers[k].o, tile, &in, ws->y + (size_t)tile * COP_TILE, ws->y_stride);
+            } else {
+                const cop_input in = {ws->panel, ws->normed, ws->x_stride, all->f[k].n_rows, NULL};
+                qkv_tile(m, &layers[k], tile, &in, ws);
+            }
+        }
+}
+
+static void attention_group(const cop_forward *f, int worker, int first, int n, row_work *pending) {
+    const cop_layer *layers = &f->model->layers[first];
+    lanes all = {.n = n};
+    row_work works[COP_MOST_GROUP] = {{0}};
+    row_stage(pending);
+    for (int k = 0; k < n; k++) {
+        all.f[k] = *f;
+        all.f[k].ws = &f->ws->lanes[k];
+        works[k] = nothing(&all.f[k]);
+        works[k].norm = &layers[k].attn_norm;
+        works[k].quantise = cop_is_quantised(&layers[k].q) || cop_is_quantised(&layers[k].k) || cop_is_quantised(&layers[k].v);
+    }
+    lane_rows(&all, works);
+    lane_products(&all, first, false);
+    for (int k = 0; k < n; k++) {
+        works[k] = nothing(&all.f[k]);
+        works[k].store_layer = first + k;
+    }
+    lane_rows(&all, works);
+    cop_attention_group(all.f, n, worker, first);
+    for (int k = 0; k < n; k++) {
+        works[k] = nothing(&all.f[k]);
+        works[k].quantise_heads = cop_is_quantised(&layers[k].o) && !cop_heads_are_blocks(f, first + k);
+    }
+    lane_rows(&all, works);
+    lane_products(&all, first, true);
+}
+
+// May the attention of layers first … first + n - 1 share an input: not the outer layers, nor what is no attention.
+static bool is_group(const cop_forward *f, int first, int n) {
+    const cop_forward_options *o = &f->options;
+    if (f->model->desc.order != COP_ORDER_PRE || n < 2 || n > f->ws->n_lanes || first < 1 || first + n > f->model->desc.L - 1 || first + n > o->end_layer || f->n_runs) return false;
+    for (int i = first; i < first + n; i++)
+        if (cop_bit(o->skip_attention, i) || f->model->desc.layers[i].convolution) return false;
+    return true;
+}
+
 static cop_status forward_layers(void *arg, int worker) {
     const cop_forward *f = arg;
     const cop_forward_options *o = &f->options;
@@ -321,8 +410,18 @@ static cop_status forward_layers(void *arg, int worker) {
     pending.embed = true;
     pending.tap_from = o->first_layer - 1;
     pending.tap_to = o->first_layer;
-    for (int layer = o->first_layer; layer < o->end_layer; layer++) {
-        if (!cop_bit(o->skip_attention, layer))
+    for (int layer = o->first_layer, group_end = 0; layer < o->end_layer; layer++) {
+        if (layer >= group_end && is_group(f, layer, o->group)) {
+            attention_group(f, worker, layer, o->group, &pending);
+            group_end = layer + o->group;
+        }
+        if (layer < group_end) {
+            const cop_workspace *lane = &f->ws->lanes[layer - (group_end - o->group)];
+            if (layer > group_end - o->group) row_stage(&pending);  // what the feed-forward before it left
+            pending = nothing(f);
+            pending.y = lane->y;
+            pending.post = f->model->layers[layer].attn_post_norm.w ? &f->model->layers[layer].attn_post_norm : NULL;
+        } else if (!cop_bit(o->skip_attention, layer))
             (f->model->desc.layers[layer].convolution ? convolution_sublayer : attention_sublayer)(f, worker, layer, &pending);
         if (!cop_bit(o->skip_mlp, layer)) mlp_sublayer(f, worker, layer, &pending);
         if (pending.tap_from == pending.tap_to) pending.tap_from = layer;

@@ -81,6 +81,8 @@ struct cop_workspace {
     cop_visible *visible;   // [N]
     int *tails;             // [N][N]
     cop_row_group *groups;  // [N]
+    cop_workspace *lanes;   // [n_lanes] this one with other normed, panel, qkv, heads, heads_panel and y
+    int n_lanes;
     int *logit_of;          // [N] row -> index of its logits, -1: none
     uint8_t *arena;
     size_t arena_bytes;
@@ -149,6 +151,8 @@ void cop_experts(const cop_forward *f, int worker, int layer, bool to_y);
 /* All workers: attention of layer `layer` over the cache into ws->heads, or, when the output matrix is
  * quantised and heads are whole blocks, straight into ws->heads_panel. Ends without a barrier. */
 void cop_attention(const cop_forward *f, int worker, int layer);
+/* The same for n neighbouring layers, each with the workspace of its own forward, as one phase. */
+void cop_attention_group(const cop_forward *lanes, int n, int worker, int first);
 /* One row: head norms, rotation, and the row's key and value into the cache. */
 void cop_attention_store(const cop_forward *f, int layer, int row);
 /* All workers: the short convolution of a layer, from ws->qkv through the cache into ws->heads or

@@ -211,6 +211,8 @@ typedef struct cop_forward_options {
     int computed;                     // leading rows that an earlier forward computed since the last commit: they
                                       // only stand in their slots, and rows count from the first one behind
                                       // them. One sequence; 0: none
+    int group;                        // attention of so many neighbouring layers reads one input: approximate, for
+                                      // drafts; the workspace was made for it (cop_workspace_new_grouped). 0: none
     const float *inject;              // [N][D] hidden states that enter first_layer instead of embeddings
     const cop_tap *taps;
     int n_taps;
@@ -221,6 +223,9 @@ typedef struct cop_workspace cop_workspace;
 /* Every buffer that a forward of up to max_rows rows, max_logits of them with logits, over contexts of up
  * to max_tokens slots needs. */
 cop_status cop_workspace_new(cop_workspace **out, const cop_model *model, int max_rows, int max_logits, int max_tokens);
+/* The same with the buffers for groups of `group` layers, 1 … COP_MOST_GROUP. */
+#define COP_MOST_GROUP 16
+cop_status cop_workspace_new_grouped(cop_workspace **out, const cop_model *model, int max_rows, int max_logits, int max_tokens, int group);
 void cop_workspace_free(cop_workspace *ws);
 int cop_workspace_max_rows(const cop_workspace *ws);
 int cop_workspace_max_logits(const cop_workspace *ws);

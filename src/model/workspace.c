@@ -32,6 +32,23 @@ static void place_routing(cop_workspace *ws, uint8_t *base, size_t *at) {
     r->mlp = take(base, at, columns * ws->mlp_stride, sizeof(float));
 }
 
+// Lanes share everything with the workspace but what lies between the input and the output of attention.
+static void place_lanes(cop_workspace *ws, uint8_t *base, size_t *at) {
+    size_t n = (size_t)ws->max_rows;
+    cop_workspace *lanes = take(base, at, (size_t)ws->n_lanes, sizeof *lanes);
+    for (int k = 0; k < ws->n_lanes; k++) {
+        cop_workspace lane = *ws;
+        lane.normed = take(base, at, n * ws->x_stride, sizeof(float));
+        lane.qkv = take(base, at, n * ws->qkv_stride, sizeof(float));
+        lane.heads = take(base, at, n * ws->heads_stride, sizeof(float));
+        lane.y = take(base, at, n * ws->y_stride, sizeof(float));
+        lane.panel = take(base, at, n * ((size_t)ws->model->desc.D / COP_BLOCK + 1), sizeof(cop_act));
+        lane.heads_panel = take(base, at, n * (ws->heads_stride / COP_BLOCK + 1), sizeof(cop_act));
+        if (base) lanes[k] = lane;
+    }
+    ws->lanes = lanes;
+}
+
 static size_t place(cop_workspace *ws, uint8_t *base) {
     const cop_desc *d = &ws->model->desc;
     size_t at = 0, n = (size_t)ws->max_rows, n_logits = (size_t)ws->max_logits;
@@ -67,6 +84,7 @@ static size_t place(cop_workspace *ws, uint8_t *base) {
     ws->groups = take(base, &at, n, sizeof(cop_row_group));
     ws->runs = take(base, &at, n, sizeof(cop_adapter_run));
     ws->logit_of = take(base, &at, n, sizeof(int));
+    if (ws->n_lanes) place_lanes(ws, base, &at);
     return at;
 }
 
@@ -87,7 +105,12 @@ static void set_strides(cop_workspace *ws) {
 }
 
 cop_status cop_workspace_new(cop_workspace **out, const cop_model *model, int max_rows, int max_logits, int max_tokens) {
+    return cop_workspace_new_grouped(out, model, max_rows, max_logits, max_tokens, 0);
+}
+
+cop_status cop_workspace_new_grouped(cop_workspace **out, const cop_model *model, int max_rows, int max_logits, int max_tokens, int group) {
     *out = NULL;
+    if (group < 0 || group > COP_MOST_GROUP) return cop_fail(COP_ERR_ARG, "groups of %d layers: must be 0 to %d", group, COP_MOST_GROUP);
     if (max_rows < 1 || max_rows > 4096 || max_logits < 1 || max_logits > max_rows)
         return cop_fail(COP_ERR_ARG, "workspace of %d rows, %d with logits: must be 1 to 4096, and not more", max_rows, max_logits);
     if (max_tokens < 1 || max_tokens > 1 << 24) return cop_fail(COP_ERR_ARG, "context of %d tokens: must be 1 to %d", max_tokens, 1 << 24);
@@ -97,6 +120,7 @@ cop_status cop_workspace_new(cop_workspace **out, const cop_model *model, int ma
     ws->max_rows = max_rows;
     ws->max_logits = max_logits;
     ws->max_tokens = max_tokens;
+    ws->n_lanes = group;
     set_strides(ws);
     ws->arena_bytes = place(ws, NULL);
     ws->arena = cop_pages_alloc(ws->arena_bytes);

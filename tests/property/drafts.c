@@ -121,11 +121,12 @@ static void every_drafter_and_size_of_tree_leaves_text_and_cache_alone(void **st
 static void so_does_every_shape_of_tree(void **state) {
     (void)state;
     static const char *const shapes[] = {"model:tree=rsd-c,branches=321", "model:tree=rsd-s,depth=7", "model:tree=dyspec,believe=0.01",
-                                         "model:tree=sequoia,believe=0.01", "copy+model:tree=rsd-c,branches=2"};
+                                         "model:tree=sequoia,believe=0.01", "copy+model:tree=rsd-c,branches=2",
+                                         "model:group=2", "model:group=2,tree=rsd-c,branches=2"};
     for (int m = 0; m < N_MODELS; m++) {
         cop_engine *e = open_engine(models[m], NULL, 2);
         for (uint64_t seed = 0; seed < 3; seed++)
-            for (int i = 0; i < 5; i++) check(e, seeded(seed), models[m], shapes[i], NULL, NULL);
+            for (int i = 0; i < 7; i++) check(e, seeded(seed), models[m], shapes[i], NULL, NULL);
         cop_engine_close(e);
     }
 }

@@ -211,3 +211,14 @@ void cop_attention(const cop_forward *f, int worker, int layer) {
     while (cop_pool_take(f->model->pool, n_items, 1, &begin, &end))
         for (int64_t item = begin; item < end; item++) attend_item(f, worker, layer, item, size);
 }
+
+void cop_attention_group(const cop_forward *lanes, int n, int worker, int first) {
+    int size = tile_size(lanes);
+    int64_t per_layer = 0, begin, end;
+    for (int i = 0; i < lanes->n_groups; i++) per_layer += group_items(lanes, &lanes->ws->groups[i], size);
+    while (cop_pool_take(lanes->model->pool, per_layer * n, 1, &begin, &end))
+        for (int64_t item = begin; item < end; item++) {
+            int k = (int)(item / per_layer);
+            attend_item(&lanes[k], worker, first + k, item % per_layer, size);
+        }
+}
