@@ -248,7 +248,8 @@ static cop_status open_session(cop_session **out, cop_engine *engine, const chat
     o.context = a->model.context;
     o.cache_type = a->model.cache_type;
     cop_cli_sampling_options(&o, &a->sampling);
-    cop_cli_draft_options(&o, &a->draft);
+    cop_draft_args draft = a->draft;
+    COP_TRY(cop_cli_draft_options(&o, &draft));
     return cop_session_open(out, engine, &o);
 }
 
