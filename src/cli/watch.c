@@ -31,6 +31,7 @@ struct cop_cli_watch {
     size_t shown;           // parts[0 … shown) are
     int colour;             // that the terminal has now, or NOBODY
     int64_t steps, tokens, drafted[COP_MAX_DRAFTERS];
+    bool ended;
     cop_status status;      // of the watcher, which cannot fail
     cop_error_record error;
 };
@@ -209,7 +210,7 @@ cop_status cop_cli_watch_end(cop_cli_watch *w) {
     if (!w) return COP_OK;
     COP_TRY(failure(w));
     COP_TRY(set_colour(w, NOBODY));
-    print_legend(w);
+    w->ended = true;
     FILE *f = w->trace;
     w->trace = NULL;
     return f && fclose(f) ? cop_fail(COP_ERR_IO, "%s: %s", w->path, strerror(errno)) : COP_OK;
@@ -218,6 +219,7 @@ cop_status cop_cli_watch_end(cop_cli_watch *w) {
 void cop_cli_watch_close(cop_cli_watch *w) {
     if (!w) return;
     if (w->colour != NOBODY) fputs("\033[0m", stdout);
+    if (w->ended) print_legend(w);
     w->session->watch = (cop_watch){0};
     if (w->trace) fclose(w->trace);
     cop_array_fini(&w->parts);

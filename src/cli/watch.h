@@ -24,8 +24,9 @@ cop_status cop_cli_watch_begin(cop_cli_watch *w);
 /* Write text that generate gave, each part in its drafter's colour. */
 cop_status cop_cli_watch_text(cop_cli_watch *w, const char *text, size_t bytes);
 
-/* After generate: the legend, and what went wrong with the file, if anything did. */
+/* After generate: what went wrong with the file, if anything did. */
 cop_status cop_cli_watch_end(cop_cli_watch *w);
-void cop_cli_watch_close(cop_cli_watch *w);  // accepts NULL
+/* Before the session is closed; where the text went to a terminal, the legend. Accepts NULL. */
+void cop_cli_watch_close(cop_cli_watch *w);
 
 #endif
