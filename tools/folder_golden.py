@@ -48,6 +48,25 @@ def published(config):
     return c
 
 
+def write_tokenizer(folder, size):
+    """The vocabulary that golden.add_byte_bpe gives the GGUF file, as tokenizer.json and tokenizer_config.json."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    pairs = [tuple(p.split()) for p in ["t h", "Ġ th", "Ġth e", "i n", "a n", "e r"]]
+    letters = golden.byte_letters()
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    pairs = pairs[:size - 256 - len(specials)]
+    tokens = [letters[b] for b in range(256)] + ["".join(p) for p in pairs]
+    tokens += [f"[PAD{i}]" for i in range(size - 256 - len(specials) - len(pairs))] + specials
+    t = Tokenizer(models.BPE({x: i for i, x in enumerate(tokens)}, pairs))
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    t.decoder = decoders.ByteLevel()
+    t.add_special_tokens([AddedToken(x, special=True, normalized=False) for x in specials])
+    t.save(os.path.join(folder, "tokenizer.json"))
+    with open(os.path.join(folder, "tokenizer_config.json"), "w") as f:
+        json.dump({"bos_token": specials[0], "eos_token": specials[2], "add_bos_token": False, "tokenizer_class": "GPT2Tokenizer"}, f, indent=2)
+        f.write("\n")
+
+
 def make(name):
     arch, _, _, settings, _ = golden.MODELS[name]
     torch.manual_seed(zlib.crc32(name.encode()))
@@ -60,6 +79,8 @@ def make(name):
     with open(os.path.join(folder, "published.json"), "w") as f:
         json.dump(published(newest), f, indent=2)
         f.write("\n")
+    if name in SHARDED:
+        write_tokenizer(folder, config.vocab_size)
     print(name, sorted(os.listdir(folder)))
 
 

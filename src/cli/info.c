@@ -70,7 +70,7 @@ static json_t *describe(const cop_gguf *g, const info_args *a) {
     uint64_t weights, bytes;
     json_t *types = type_counts(g, &weights, &bytes);
     json_t *v = json_pack("{s:s, s:i, s:o, s:b, s:o, s:I, s:I, s:I, s:o}", "file", cop_gguf_name(g), "gguf_version",
-                          (int)cop_gguf_version(g), "family", cop_cli_json_text(arch, arch_bytes), "supported",
+                          cop_gguf_folder(g) ? 0 : (int)cop_gguf_version(g), "family", cop_cli_json_text(arch, arch_bytes), "supported",
                           family_is_known(arch, arch_bytes), "name", cop_cli_json_text(name, name_bytes), "weights", (json_int_t)weights,
                           "tensors", (json_int_t)cop_gguf_n_tensors(g), "tensor_bytes", (json_int_t)bytes, "types", types);
     if (v && (a->keys || !a->model.json)) json_object_set_new(v, "keys", key_list(g));
@@ -89,8 +89,10 @@ static cop_status print_text(json_t *v, const info_args *a) {
     const char *key;
     json_t *value;
     size_t i;
-    printf("%s: GGUF %lld, family %s%s, %s\n", json_string_value(json_object_get(v, "file")),
-           (long long)json_integer_value(json_object_get(v, "gguf_version")), json_string_value(json_object_get(v, "family")),
+    long long version = json_integer_value(json_object_get(v, "gguf_version"));
+    char format[32] = "Hugging Face folder";
+    if (version) snprintf(format, sizeof format, "GGUF %lld", version);
+    printf("%s: %s, family %s%s, %s\n", json_string_value(json_object_get(v, "file")), format, json_string_value(json_object_get(v, "family")),
            json_is_true(json_object_get(v, "supported")) ? "" : " (not supported here)", json_string_value(json_object_get(v, "name")));
     printf("%.1f M weights in %lld tensors, %.1f MB; tensors by type:", (double)json_integer_value(json_object_get(v, "weights")) / 1e6,
            (long long)json_integer_value(json_object_get(v, "tensors")), (double)json_integer_value(json_object_get(v, "tensor_bytes")) / 1e6);

@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "base/nearest.h"
 #include "format/folder.h"
+#include "format/hub.h"
 
 // clang-format off
 const cop_named_model cop_named_models[] = {
@@ -86,7 +87,7 @@ static cop_status find_only_model(char out[COP_PATH_MAX], const char *folder) {
     }
     closedir(dir);
     if (!st && n_found != 1)
-        st = cop_fail(COP_ERR_NOT_FOUND, "%s: holds %d .gguf files, need exactly one; name the file", folder, n_found);
+        st = cop_fail(COP_ERR_NOT_FOUND, "%s: holds no safetensors of a model and %d .gguf files, need exactly one; name the file", folder, n_found);
     return st;
 }
 
@@ -120,7 +121,13 @@ cop_status cop_model_locate(char out[COP_PATH_MAX], const char *name_or_path) {
                         model->name);
     }
     struct stat info;
-    if (stat(name_or_path, &info)) return fail_unknown(name_or_path);
+    cop_hub_name hub;
+    if (stat(name_or_path, &info)) return cop_hub_parse(&hub, name_or_path) ? cop_hub_locate(out, &hub) : fail_unknown(name_or_path);
+    if (S_ISDIR(info.st_mode) && cop_hub_snapshot(out, name_or_path)) {
+        char snapshot[COP_PATH_MAX];
+        memcpy(snapshot, out, sizeof snapshot);
+        return cop_folder_is_model(snapshot) ? COP_OK : find_only_model(out, snapshot);
+    }
     if (S_ISDIR(info.st_mode) && !cop_folder_is_model(name_or_path)) return find_only_model(out, name_or_path);
     return join(out, name_or_path, "");
 }

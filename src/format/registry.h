@@ -32,8 +32,9 @@ void cop_registry_package(const cop_named_model *model, int i, char *out, size_t
  * It need not exist. COP_ERR_NOT_FOUND when the environment names no home. */
 cop_status cop_registry_folder(char out[COP_PATH_MAX]);
 
-/* What a user means by -m: a name of the table that is in the cache folder, a file, or a folder that
- * holds exactly one .gguf. Writes the path of the model file. COP_ERR_NOT_FOUND names the remedy: the
+/* What a user means by -m: a name of the table that is in the cache folder, a file, a folder
+ * of safetensors or of exactly one .gguf, a repository's folder in the hub's cache, or OWNER/NAME[:FILE] of what
+ * is in that cache. Writes the path of the model file. COP_ERR_NOT_FOUND names the remedy: the
  * pull to run for an absent model, the nearest name and all names for an unknown one. */
 cop_status cop_model_locate(char out[COP_PATH_MAX], const char *name_or_path);
 

@@ -165,8 +165,9 @@ static cop_status open_json(cop_tokenizer **out, const cop_gguf *file) {
 cop_status cop_vocab_open(cop_tokenizer **out, const cop_gguf *file) {
     *out = NULL;
     loader l = {.file = file};
-    bool json = !cop_gguf_has(file, KEY "model") && cop_gguf_has(file, COP_VOCAB_JSON_KEY);
-    cop_status st = json ? open_json(out, file) : read_all(&l);
+    const char *folder = cop_gguf_folder(file);
+    bool json = folder || (!cop_gguf_has(file, KEY "model") && cop_gguf_has(file, COP_VOCAB_JSON_KEY));
+    cop_status st = folder ? cop_vocab_open_folder(out, folder) : json ? open_json(out, file) : read_all(&l);
     if (!st && !json) st = cop_tokenizer_new(out, &l.source);
     if (st) cop_fail_note("%s", cop_gguf_name(file));
     cop_free(l.tokens);

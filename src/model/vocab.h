@@ -11,7 +11,7 @@
 #define COP_VOCAB_JSON_KEY "tokenizer.huggingface.json"
 #define COP_VOCAB_CONFIG_KEY "tokenizer.huggingface.config"
 
-/* A tokenizer from the file's keys; it keeps nothing of the file.  COP_ERR_FORMAT names the key that
+/* A tokenizer from the file's keys, or from tokenizer.json where it is a folder; it keeps nothing of the file.  COP_ERR_FORMAT names the key that
  * is missing or wrong, COP_ERR_UNSUPPORTED the kind that is not known. */
 cop_status cop_vocab_open(cop_tokenizer **out, const cop_gguf *file);
 
@@ -19,5 +19,9 @@ cop_status cop_vocab_open(cop_tokenizer **out, const cop_gguf *file);
  * from, written whole where its steps are none that the usual keys express; NULL or without tokenizer.json:
  * then such a tokenizer is COP_ERR_UNSUPPORTED. */
 cop_status cop_vocab_write(cop_gguf_writer *w, const cop_tokenizer *tok, const cop_tokenizer_files *files);
+
+/* The same two for the files of a folder; COP_ERR_NOT_FOUND when it has no tokenizer.json. (vocab_folder.c) */
+cop_status cop_vocab_open_folder(cop_tokenizer **out, const char *folder);
+cop_status cop_vocab_write_folder(cop_gguf_writer *w, const char *folder);
 
 #endif

@@ -182,12 +182,26 @@ static bool is_replaced(const cop_gguf_entry *e, cop_dtype wanted) {
     return false;
 }
 
+// A folder's vocabulary is in files of its own; one without tokenizer.json gives a GGUF file without vocabulary.
+static cop_status add_vocabulary(cop_conversion *c, cop_gguf_writer *w, bool *added) {
+    const char *folder = cop_gguf_folder(c->file);
+    char path[4096];
+    *added = false;
+    int n = folder ? snprintf(path, sizeof path, "%s/tokenizer.json", folder) : -1;
+    if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK)) return COP_OK;
+    *added = true;
+    return cop_vocab_write_folder(w, folder);
+}
+
 static cop_status add_keys(cop_conversion *c, cop_gguf_writer *w) {
     cop_dtype wanted = c->options->type;
+    bool vocabulary;
+    COP_TRY(add_vocabulary(c, w, &vocabulary));
     for (size_t i = 0; i < cop_gguf_n_keys(c->file); i++) {
         cop_gguf_entry e;
         cop_gguf_key(c->file, i, &e);
-        if (!is_replaced(&e, wanted)) COP_TRY(cop_gguf_add_copy(w, c->file, i));
+        bool of_vocabulary = e.name_bytes > 10 && !memcmp(e.name, "tokenizer.", 10);
+        if (!is_replaced(&e, wanted) && !(vocabulary && of_vocabulary)) COP_TRY(cop_gguf_add_copy(w, c->file, i));
     }
     if (wanted == COP_N_DTYPES) return COP_OK;
     COP_TRY(cop_gguf_add_u32(w, "general.quantization_version", 2));
