@@ -87,7 +87,7 @@ static cop_status find_only_model(char out[COP_PATH_MAX], const char *folder) {
     }
     closedir(dir);
     if (!st && n_found != 1)
-        st = cop_fail(COP_ERR_NOT_FOUND, "%s: holds no safetensors of a model and %d .gguf files, need exactly one; name the file", folder, n_found);
+        st = cop_fail(COP_ERR_NOT_FOUND, "%s: holds %d .gguf files and no safetensors, need exactly one; name the file", folder, n_found);
     return st;
 }
 

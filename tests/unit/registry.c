@@ -136,14 +136,14 @@ static void a_folder_must_hold_exactly_one_model(void **state) {
     char path[COP_PATH_MAX], want[128];
     touch("notes.txt");
     assert_int_equal(cop_model_locate(path, top), COP_ERR_NOT_FOUND);
-    assert_non_null(strstr(cop_error_text(), "and 0 .gguf files"));
+    assert_non_null(strstr(cop_error_text(), "holds 0 .gguf files"));
     touch("x.gguf");
     assert_int_equal(cop_model_locate(path, top), COP_OK);
     snprintf(want, sizeof want, "%s/x.gguf", top);
     assert_string_equal(path, want);
     touch("y.gguf");
     assert_int_equal(cop_model_locate(path, top), COP_ERR_NOT_FOUND);
-    assert_non_null(strstr(cop_error_text(), "and 2 .gguf files"));
+    assert_non_null(strstr(cop_error_text(), "holds 2 .gguf files"));
     drop("notes.txt");
     drop("x.gguf");
     drop("y.gguf");
