@@ -32,6 +32,9 @@ GOLDENS = {
     "lora-lfm2-b": ("tiny-lfm2-b", "convolutions, attention, feed-forward and the output matrix; rank 3 in 16 bits", [
         ("lfm2-b.gguf", "gguf", 1.0, ["conv.in_proj", "conv.out_proj", "self_attn.q_proj", "self_attn.out_proj", "feed_forward.w1",
                                       "feed_forward.w2", "feed_forward.w3", "lm_head"], 3, 4.0, {"half": True})]),
+    "lora-q8_0": ("tiny-q8_0", "quantised weights, whole blocks in a head", [("q8_0.gguf", "gguf", 1.0, ALL, 4, 4.0, {"half": True})]),
+    "lora-lfm2-q8_0": ("tiny-lfm2-q8_0", "quantised weights, convolutions", [
+        ("lfm2-q8_0.gguf", "gguf", 1.0, ["conv.in_proj", "conv.out_proj", "self_attn.out_proj"], 4, 4.0, {"half": True})]),
 }
 
 
