@@ -107,6 +107,8 @@ typedef struct cop_session_options {
                                  machine, and keep what this session learns, in a file of the cache folder */
     void (*note)(void *user, const char *line); /* the controller's decisions in words; may be NULL */
     void *note_user;
+    const char *const *lora;  /* [n_lora] adapters, at most 8: "FILE[:SCALE]", a GGUF file or a PEFT folder */
+    int n_lora;
     int hash_logits;          /* 1: keep a hash of the logits of every generated token */
 } cop_session_options;
 
@@ -134,7 +136,7 @@ COP_API const int32_t *cop_session_tokens(const cop_session *session, size_t *n_
 COP_API cop_status cop_session_fork(cop_session **out, const cop_session *from);
 
 /* Save the sequence with what is computed of it, and load it into a session of the same model and cache
- * type. Loading changes nothing that follows. */
+ * type, with the same adapters. Loading changes nothing that follows. */
 COP_API cop_status cop_session_save(const cop_session *session, const char *path);
 COP_API cop_status cop_session_load(cop_session *session, const char *path);
 

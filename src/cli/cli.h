@@ -30,6 +30,7 @@ typedef struct cop_model_args {
     const char *model;
     int32_t threads, context;
     const char *level, *cache_type;
+    cop_texts lora;
     const char *draft_model;
     bool no_packed, json;
 } cop_model_args;
@@ -91,6 +92,9 @@ void cop_cli_sampling_options(cop_session_options *out, const cop_sampling_args 
 cop_status cop_cli_draft_options(cop_session_options *out, cop_draft_args *args);
 /* What drafting did, as the object `draft` of a reply; a new reference. */
 json_t *cop_cli_draft_json(const cop_session *session);
+
+#define COP_LORA_ARG(type, field) \
+    {0, "lora", COP_ARG_TEXTS, offsetof(type, field.lora), 0, 0, "FILE[:S]", "adapter (GGUF file or PEFT folder) with scale S, default 1; several add up"}
 
 /* Open the model of -m, with a progress line while weights are packed. */
 cop_status cop_cli_open(cop_engine **out, const cop_model_args *args);

@@ -19,6 +19,7 @@ typedef struct logits_args {
 
 static const cop_arg options[] = {
     COP_MODEL_ARGS(logits_args, model),
+    COP_LORA_ARG(logits_args, model),
     {0, "cache", COP_ARG_TEXT, offsetof(logits_args, model.cache_type), 0, 0, "TYPE", "cache elements: f16, bf16, q8_0, f32"},
     {'p', "prompt", COP_ARG_TEXT, offsetof(logits_args, prompt), 0, 0, "TEXT", "the text; - reads standard input"},
     {'f', "file", COP_ARG_TEXT, offsetof(logits_args, file), 0, 0, "FILE", "the text from a file"},
@@ -58,6 +59,7 @@ typedef struct evaluation {
     float *logits;  // [T][V]
     float *hidden;  // [L + 2][T][D] or NULL
     const cop_engine *engine;
+    const cop_adapter_set *adapters;
 } evaluation;
 
 static cop_status evaluate_chunk(evaluation *e, cop_seq *seq, cop_workspace *ws, int at, int n, float *taps_out) {
@@ -65,7 +67,7 @@ static cop_status evaluate_chunk(evaluation *e, cop_seq *seq, cop_workspace *ws,
     cop_row rows[CHUNK];
     cop_tap taps[4100];
     size_t D = (size_t)d->D, V = (size_t)d->V, T = e->ids->n;
-    for (int i = 0; i < n; i++) rows[i] = (cop_row){.seq = seq, .token = e->ids->v[at + i], .parent = i - 1, .want_logits = true};
+    for (int i = 0; i < n; i++) rows[i] = (cop_row){.seq = seq, .token = e->ids->v[at + i], .adapters = e->adapters, .parent = i - 1, .want_logits = true};
     for (int i = 0; e->hidden && i < d->L + 2; i++) taps[i] = (cop_tap){i - 1, taps_out + (size_t)i * CHUNK * D};
     const cop_forward_options o = {.taps = taps, .n_taps = e->hidden ? d->L + 2 : 0};
     COP_TRY(cop_seq_reserve(seq, n));
@@ -90,6 +92,7 @@ static cop_status evaluate(evaluation *e, const char *cache_type) {
     if (!st) st = cop_cache_new(&cache, &shape, T / COP_PAGE + 1);
     if (!st) st = cop_seq_new(&seq, cache, T);
     if (!st) st = cop_workspace_new(&ws, e->engine->model, CHUNK, CHUNK, T);
+    if (!st) st = cop_workspace_reserve_adapters(ws, e->adapters);
     for (int at = 0; !st && at < T; at += CHUNK) st = evaluate_chunk(e, seq, ws, at, T - at < CHUNK ? T - at : CHUNK, taps);
     cop_workspace_free(ws);
     cop_seq_free(seq);
@@ -159,10 +162,10 @@ static cop_status read_ids(const cop_engine *engine, const logits_args *a, cop_t
     return COP_OK;
 }
 
-static cop_status logits(const cop_engine *engine, const logits_args *a) {
+static cop_status logits(const cop_engine *engine, const logits_args *a, const cop_adapter_set *adapters) {
     const cop_desc *d = &engine->model->desc;
     cop_token_array ids = {.most = SIZE_MAX / 8};
-    evaluation e = {.ids = &ids, .engine = engine};
+    evaluation e = {.ids = &ids, .engine = engine, .adapters = adapters};
     cop_status st = read_ids(engine, a, &ids);
     if (!st) {
         e.logits = cop_alloc_array(ids.n * (size_t)d->V, sizeof(float));
@@ -182,7 +185,10 @@ static cop_status run(int argc, char **argv) {
     COP_TRY(cop_args_parse(options, &a, argc, argv, NULL));
     cop_engine *engine;
     COP_TRY(cop_cli_open(&engine, &a.model));
-    cop_status st = logits(engine, &a);
+    cop_adapter_set adapters;
+    cop_status st = cop_engine_take_adapters(engine, a.model.lora.v, a.model.lora.n, &adapters);
+    if (!st) st = logits(engine, &a, &adapters);
+    cop_engine_give_adapters(engine, &adapters);
     cop_engine_close(engine);
     return st;
 }

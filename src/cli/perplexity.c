@@ -18,6 +18,7 @@ typedef struct perplexity_args {
 
 static const cop_arg options[] = {
     COP_MODEL_ARGS(perplexity_args, model),
+    COP_LORA_ARG(perplexity_args, model),
     {'c', "ctx", COP_ARG_INT, offsetof(perplexity_args, model.context), 8, 1 << 20, "N", "tokens of a window; default 512"},
     {0, "cache", COP_ARG_TEXT, offsetof(perplexity_args, model.cache_type), 0, 0, "TYPE", "cache elements: f16, bf16, q8_0, f32"},
     {'f', "file", COP_ARG_TEXT, offsetof(perplexity_args, file), 0, 0, "FILE", "the text; - reads standard input"},
@@ -37,13 +38,14 @@ static double surprise(const float *logits, int V, int32_t token) {
     return max + log(sum) - (double)logits[token];
 }
 
-static cop_status window(const cop_engine *e, cop_workspace *ws, cop_seq *seq, const int32_t *tokens, int n, tally *t) {
+static cop_status window(const cop_engine *e, cop_workspace *ws, cop_seq *seq, const cop_adapter_set *adapters, const int32_t *tokens, int n,
+                         tally *t) {
     cop_row rows[CHUNK];
     cop_seq_truncate(seq, 0);
     for (int at = 0; at < n - 1; at += CHUNK) {
         int m = n - 1 - at < CHUNK ? n - 1 - at : CHUNK;
         for (int i = 0; i < m; i++)
-            rows[i] = (cop_row){.seq = seq, .token = tokens[at + i], .parent = i - 1, .want_logits = at + i >= n / 2};
+            rows[i] = (cop_row){.seq = seq, .token = tokens[at + i], .adapters = adapters, .parent = i - 1, .want_logits = at + i >= n / 2};
         COP_TRY(cop_seq_reserve(seq, m));
         COP_TRY(cop_model_forward(e->model, ws, rows, m, NULL));
         for (int i = 0; i < m; i++) {
@@ -59,7 +61,7 @@ static cop_status window(const cop_engine *e, cop_workspace *ws, cop_seq *seq, c
     return COP_OK;
 }
 
-static cop_status windows(const cop_engine *e, const perplexity_args *a, cop_token_array *ids, tally *t) {
+static cop_status windows(const cop_engine *e, const perplexity_args *a, const cop_adapter_set *adapters, cop_token_array *ids, tally *t) {
     int ctx = a->model.context, n_windows = (int)(ids->n / (size_t)ctx);
     if (n_windows < 1) return cop_fail(COP_ERR_ARG, "%zu tokens of text, need at least one window of %d", ids->n, ctx);
     if (a->chunks && a->chunks < n_windows) n_windows = a->chunks;
@@ -71,11 +73,12 @@ static cop_status windows(const cop_engine *e, const perplexity_args *a, cop_tok
     cop_status st = cop_cache_new(&cache, &shape, ctx / COP_PAGE + 1);
     if (!st) st = cop_seq_new(&seq, cache, ctx);
     if (!st) st = cop_workspace_new(&ws, e->model, CHUNK, CHUNK, ctx);
+    if (!st) st = cop_workspace_reserve_adapters(ws, adapters);
     int32_t bos = cop_tokenizer_adds_bos(e->tokenizer) ? cop_tokenizer_bos(e->tokenizer) : -1;
     for (int w = 0; !st && w < n_windows; w++) {
         int32_t *tokens = ids->v + (size_t)w * (size_t)ctx, first = tokens[0];
         if (bos >= 0) tokens[0] = bos;
-        st = window(e, ws, seq, tokens, ctx, t);
+        st = window(e, ws, seq, adapters, tokens, ctx, t);
         tokens[0] = first;
         cop_cli_progress("perplexity", (double)(w + 1) / n_windows);
     }
@@ -103,12 +106,15 @@ static cop_status run(int argc, char **argv) {
     cop_engine *engine = NULL;
     cop_token_array ids = {.most = SIZE_MAX / 8};
     tally t = {0};
+    cop_adapter_set adapters = {0};
     cop_cli_catch_interrupts();
     cop_status st = cop_cli_open(&engine, &a.model);
+    if (!st) st = cop_engine_take_adapters(engine, a.model.lora.v, a.model.lora.n, &adapters);
     if (!st) st = cop_tokenizer_encode(engine->tokenizer, text, bytes, true, false, &ids);
-    if (!st) st = windows(engine, &a, &ids, &t);
+    if (!st) st = windows(engine, &a, &adapters, &ids, &t);
     if (!st) st = report(&t, a.model.json);
     cop_array_fini(&ids);
+    if (engine) cop_engine_give_adapters(engine, &adapters);
     cop_engine_close(engine);
     cop_free(text);
     return st;

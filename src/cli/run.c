@@ -21,6 +21,7 @@ typedef struct run_args {
 static const cop_arg options[] = {
     COP_MODEL_ARGS(run_args, model),
     COP_CONTEXT_ARGS(run_args, model),
+    COP_LORA_ARG(run_args, model),
     {'p', "prompt", COP_ARG_TEXT, offsetof(run_args, prompt), 0, 0, "TEXT", "the prompt; - reads standard input"},
     {'f', "file", COP_ARG_TEXT, offsetof(run_args, file), 0, 0, "FILE", "the prompt from a file"},
     {'n', "tokens", COP_ARG_INT, offsetof(run_args, n), 0, 1 << 22, "N", "tokens to generate at most; default 256"},
@@ -108,6 +109,8 @@ static cop_status open_session(cop_session **out, cop_engine *engine, run_args *
     o.cache_type = a->model.cache_type;
     cop_cli_sampling_options(&o, &a->sampling);
     COP_TRY(cop_cli_draft_options(&o, &a->draft));
+    o.lora = a->model.lora.v;
+    o.n_lora = a->model.lora.n;
     o.hash_logits = a->model.json || a->stats;
     return cop_session_open(out, engine, &o);
 }

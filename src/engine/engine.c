@@ -51,6 +51,7 @@ static cop_status open_draft_model(cop_engine *e, const char *name, const cop_mo
 static cop_status open_engine(cop_engine *e, const char *name, const cop_engine_options *o) {
     char path[COP_PATH_MAX], packed[COP_PATH_MAX];
     COP_TRY(cop_model_locate(path, name));
+    COP_TRY(cop_lock_new(&e->lock));
     COP_TRY(cop_pool_new(&e->pool, o->threads));
     cop_model_options options = {.level = o->cpu_level ? o->cpu_level : cop_env("COPPICE_CPU"), .progress = o->progress, .user = o->user};
     if (o->keep_packed && packed_folder(packed, sizeof packed)) options.packed_folder = packed;
@@ -82,6 +83,7 @@ void cop_engine_close(cop_engine *e) {
     cop_model_close(e->model);
     cop_model_close(e->draft_model);
     cop_pool_free(e->pool);
+    cop_lock_free(e->lock);
     cop_free(e);
 }
 

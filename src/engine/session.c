@@ -109,12 +109,14 @@ static cop_status open_session(cop_session *s, const cop_session_options *o, con
     COP_TRY(open_stops(s, o));
     COP_TRY(open_cache(s, o, from));
     COP_TRY(open_buffers(s));
+    COP_TRY(cop_engine_take_adapters(s->engine, o->lora, o->n_lora, &s->adapters));
+    COP_TRY(cop_workspace_reserve_adapters(s->ws, &s->adapters));
     COP_TRY(open_sampler(s, o));
     COP_TRY(cop_session_open_plugins(s, o));
     if (o->switch_models) COP_TRY(cop_switch_open(&s->turns, s, o->switch_models));
     s->options.switch_models = NULL;
     s->options.draft = s->options.verify = s->options.control = NULL;  // borrowed
-    s->options.stop = NULL;
+    s->options.stop = s->options.lora = NULL;
     s->options.bias_tokens = NULL;
     s->options.bias_values = NULL;
     s->options.cache_type = NULL;
@@ -148,6 +150,7 @@ void cop_session_close(cop_session *s) {
     cop_tree_fini(&s->tree);
     cop_tree_fini(&s->proposed);
     cop_workspace_free(s->ws);
+    cop_engine_give_adapters(s->engine, &s->adapters);
     cop_seq_free(s->seq);
     if (s->cache_users && --*s->cache_users == 0) {
         cop_cache_free(s->cache);
@@ -205,7 +208,8 @@ const int32_t *cop_session_tokens(const cop_session *s, size_t *n_tokens) {
 
 // The sequence of `from`, with the memory of what is computed of it.
 static cop_status take_sequence(cop_session *s, const cop_session *from) {
-    COP_TRY(cop_seq_share(s->seq, from->seq, cop_seq_length(from->seq)));
+    bool same = cop_adapter_set_hash(&s->adapters) == cop_adapter_set_hash(&from->adapters);  // else it is computed anew
+    COP_TRY(cop_seq_share(s->seq, from->seq, same ? cop_seq_length(from->seq) : 0));
     memcpy(s->tokens, from->tokens, (size_t)from->n_tokens * sizeof *s->tokens);
     s->n_tokens = from->n_tokens;
     s->n_prompt = from->n_prompt;
@@ -229,13 +233,16 @@ cop_status cop_session_fork(cop_session **out, const cop_session *from) {
     const cop_sampling *sampling = cop_sampler_get(from->sampler);
     o.n_bias = 0;
     o.n_stop = 0;
+    o.n_lora = 0;
     cop_session *s = NULL;
     COP_TRY(new_session(&s, from->engine, &o, from));
+    cop_engine_share_adapters(from->engine, &from->adapters, &s->adapters);
     memcpy(s->stops, from->stops, sizeof s->stops);
     s->n_stops = from->n_stops;
     cop_sampler_free(s->sampler);
     s->sampler = NULL;
     cop_status st = cop_sampler_new(&s->sampler, sampling, from->engine->model->desc.V);
+    if (!st) st = cop_workspace_reserve_adapters(s->ws, &s->adapters);
     if (!st) st = take_sequence(s, from);
     if (st) {
         cop_session_close(s);

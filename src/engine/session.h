@@ -11,6 +11,7 @@
 #include "coppice.h"
 #include "draft/draft.h"
 #include "draft/follower.h"
+#include "model/adapter.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 #include "verify/verify.h"
@@ -20,11 +21,16 @@
 #define COP_MAX_STOPS 16
 #define COP_MAX_STOP_BYTES 256
 
+typedef struct cop_loaded_adapter cop_loaded_adapter;  // adapters.c
+#define COP_MOST_LORA_SCALE 1000.0
+
 struct cop_engine {
     cop_pool *pool;
     cop_model *model;
     cop_tokenizer *tokenizer;
     cop_model *draft_model;  // a second model of the same vocabulary, or NULL
+    cop_lock *lock;          // of the list of adapters
+    cop_loaded_adapter *adapters;
     bool keep_learnt;        // may write what controllers and drafters learnt into the cache folder
 };
 
@@ -73,6 +79,7 @@ struct cop_session {
     int *cache_users;        // counts them
     cop_seq *seq;
     cop_workspace *ws;
+    cop_adapter_set adapters;  // in force for all rows
     cop_tree tree;
     cop_row *rows;           // [max_rows]
     bool *keep;              // [max_nodes]
@@ -110,6 +117,12 @@ struct cop_session {
 /* Open and close what --draft, --verify and --control name (engine/plugins.c). */
 cop_status cop_session_open_plugins(cop_session *s, const cop_session_options *options);
 void cop_session_close_plugins(cop_session *s);
+
+/* The adapters that specs ("FILE[:SCALE]") name, each read when no session has it yet. give: when they are no longer
+ * used, before the engine closes; the set is empty afterwards. share: the same ones for one more user. */
+cop_status cop_engine_take_adapters(cop_engine *engine, const char *const *specs, int n, cop_adapter_set *set);
+void cop_engine_share_adapters(cop_engine *engine, const cop_adapter_set *from, cop_adapter_set *set);
+void cop_engine_give_adapters(cop_engine *engine, cop_adapter_set *set);
 
 /* Open a session that begins with the sequence of `from` and shares the memory of what is computed of it, like a
  * fork, but with options of its own; context and cache type are those of `from`. */

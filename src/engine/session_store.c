@@ -1,5 +1,6 @@
-// Saving and loading a session: "COPSESS1", u64 checksum of the rest (XXH3), u32 vocabulary, u32 n tokens,
-// u32 n prompt tokens, u32 far (cop_model_far_rope), the tokens, then the cache in its own format (cache/store.c).
+// Saving and loading a session: "COPSES2", u64 checksum of the rest (XXH3), u32 vocabulary, u32 n tokens,
+// u32 n prompt tokens, u32 far (cop_model_far_rope), u32 hash of the adapters (0: none), u32 zero, the tokens, then the
+// cache in its own format (cache/store.c).
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -11,17 +12,23 @@
 typedef struct header {
     char magic[8];
     uint64_t checksum;  // of everything behind it
-    uint32_t vocabulary, n_tokens, n_prompt, far;
+    uint32_t vocabulary, n_tokens, n_prompt, far, adapters, zero;
 } header;
 
 #define UNCHECKED (sizeof(char[8]) + sizeof(uint64_t))
+
+static uint32_t hash_adapters(const cop_session *s) {
+    uint64_t h = cop_adapter_set_hash(&s->adapters);
+    return (uint32_t)(h ^ h >> 32);
+}
 
 cop_status cop_session_save(const cop_session *s, const char *path) {
     size_t token_bytes = (size_t)s->n_tokens * sizeof *s->tokens, bytes = sizeof(header) + token_bytes + cop_seq_save_bytes(s->seq);
     uint8_t *data = cop_alloc(bytes);
     if (!data) return cop_fail(COP_ERR_NOMEM, "%s: cannot allocate %zu bytes", path, bytes);
-    header h = {.magic = "COPSESS", .vocabulary = (uint32_t)s->engine->model->desc.V, .n_tokens = (uint32_t)s->n_tokens,
-                .n_prompt = (uint32_t)s->n_prompt, .far = cop_model_far_rope(s->engine->model, s->context)};
+    header h = {.magic = "COPSES2", .vocabulary = (uint32_t)s->engine->model->desc.V, .n_tokens = (uint32_t)s->n_tokens,
+                .n_prompt = (uint32_t)s->n_prompt, .far = cop_model_far_rope(s->engine->model, s->context),
+                .adapters = hash_adapters(s)};
     memcpy(data, &h, sizeof h);
     memcpy(data + sizeof h, s->tokens, token_bytes);
     cop_seq_save(s->seq, data + sizeof h + token_bytes);
@@ -43,10 +50,11 @@ static cop_status load_data(cop_session *s, const uint8_t *data, size_t bytes) {
     header h;
     if (bytes < sizeof h) return cop_fail(COP_ERR_FORMAT, "%zu bytes, need %zu", bytes, sizeof h);
     memcpy(&h, data, sizeof h);
-    if (memcmp(h.magic, "COPSESS", 8)) return cop_fail(COP_ERR_FORMAT, "not a saved session");
+    if (memcmp(h.magic, "COPSES2", 8)) return cop_fail(COP_ERR_FORMAT, "not a saved session");
     if (XXH3_64bits(data + UNCHECKED, bytes - UNCHECKED) != h.checksum) return cop_fail(COP_ERR_FORMAT, "checksum does not match");
     if (h.vocabulary != (uint32_t)s->engine->model->desc.V)
         return cop_fail(COP_ERR_FORMAT, "saved with a vocabulary of %u, this model has %d", h.vocabulary, s->engine->model->desc.V);
+    if (h.adapters != hash_adapters(s)) return cop_fail(COP_ERR_FORMAT, "saved with other adapters than this session has");
     if (h.n_tokens > (uint32_t)s->context) return cop_fail(COP_ERR_LIMIT, "%u tokens, the context holds %d", h.n_tokens, s->context);
     if (h.far != cop_model_far_rope(s->engine->model, s->context))
         return cop_fail(COP_ERR_ARG, "its context was on the other side of %d tokens, where this model changes its rotation; this one is %d",

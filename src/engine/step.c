@@ -71,7 +71,7 @@ static void prune(cop_session *s, const cop_view *view) {
 
 static int rows_from_tree(cop_session *s) {
     for (int i = 0; i < s->tree.n_nodes; i++)
-        s->rows[i] = (cop_row){.seq = s->seq, .token = s->tree.nodes[i].token, .parent = s->tree.nodes[i].parent, .want_logits = true};
+        s->rows[i] = (cop_row){.seq = s->seq, .token = s->tree.nodes[i].token, .parent = s->tree.nodes[i].parent, .adapters = &s->adapters, .want_logits = true};
     return s->tree.n_nodes;
 }
 
@@ -155,7 +155,7 @@ cop_status cop_session_prefill(cop_session *s, bool (*on_chunk)(void *user, int 
         if (on_chunk && !on_chunk(user, done, total)) return cop_fail(COP_ERR_CANCELLED, "prefill: stopped at token %d of %d", done, total);
         int n = total - done < s->max_rows ? total - done : s->max_rows;
         for (int i = 0; i < n; i++)
-            s->rows[i] = (cop_row){.seq = s->seq, .token = s->tokens[done + i], .parent = i - 1};
+            s->rows[i] = (cop_row){.seq = s->seq, .token = s->tokens[done + i], .adapters = &s->adapters, .parent = i - 1};
         COP_TRY(cop_seq_reserve(s->seq, n));
         COP_TRY(cop_model_forward(s->engine->model, s->ws, s->rows, n, NULL));
         cop_seq_commit(s->seq, NULL, n);

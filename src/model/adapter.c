@@ -76,23 +76,23 @@ int cop_adapter_find_peft(const cop_model *m, const char *text, size_t n) {
 
 cop_status cop_adapter_add(cop_adapter_plan *p, int number, bool is_b, const cop_lora_side *side) {
     cop_lora_side *to = is_b ? &p->pairs[number].b : &p->pairs[number].a;
-    if (to->name) return cop_fail(COP_ERR_FORMAT, "tensor %s: a second one for the same matrix; %s", side->name, p->file);
+    if (to->name) return cop_fail(COP_ERR_FORMAT, "tensor %.120s: a second one for the same matrix", side->name);
     *to = *side;
     return COP_OK;
 }
 
 static cop_status check_pair(const cop_adapter_plan *p, const cop_lora_pair *pair, const cop_linear *l) {
     const cop_lora_side *a = &pair->a, *b = &pair->b;
-    if (!a->name || !b->name) return cop_fail(COP_ERR_FORMAT, "tensor %s: its other half is missing; %s", a->name ? a->name : b->name, p->file);
+    if (!a->name || !b->name) return cop_fail(COP_ERR_FORMAT, "tensor %.120s: its other half is missing; %s", a->name ? a->name : b->name, p->file);
     if (a->rows < 1 || a->rows > COP_MAX_ADAPTER_RANK)
-        return cop_fail(COP_ERR_LIMIT, "tensor %s: rank %llu, must be 1 to %d; %s", a->name, (unsigned long long)a->rows, COP_MAX_ADAPTER_RANK, p->file);
+        return cop_fail(COP_ERR_LIMIT, "tensor %.120s: rank %llu, must be 1 to %d; %s", a->name, (unsigned long long)a->rows, COP_MAX_ADAPTER_RANK, p->file);
     if (a->cols != (uint64_t)l->w.cols)
-        return cop_fail(COP_ERR_FORMAT, "tensor %s: %llu columns, this model needs %d; %s", a->name, (unsigned long long)a->cols, l->w.cols, p->file);
+        return cop_fail(COP_ERR_FORMAT, "tensor %.120s: %llu columns, this model needs %d; %s", a->name, (unsigned long long)a->cols, l->w.cols, p->file);
     if (b->rows != (uint64_t)l->w.rows || b->cols != a->rows)
-        return cop_fail(COP_ERR_FORMAT, "tensor %s: %llu x %llu, need %d x %llu; %s", b->name, (unsigned long long)b->rows,
+        return cop_fail(COP_ERR_FORMAT, "tensor %.120s: %llu x %llu, need %d x %llu; %s", b->name, (unsigned long long)b->rows,
                         (unsigned long long)b->cols, l->w.rows, (unsigned long long)a->rows, p->file);
     double scale = pair->alpha / (pair->root_rank ? sqrt((double)a->rows) : (double)a->rows);
-    if (!(fabs(scale) < 1e6)) return cop_fail(COP_ERR_FORMAT, "tensor %s: scale %g is not a sensible number; %s", a->name, scale, p->file);
+    if (!(fabs(scale) < 1e6)) return cop_fail(COP_ERR_FORMAT, "tensor %.120s: scale %g is not a sensible number; %s", a->name, scale, p->file);
     return COP_OK;
 }
 
@@ -132,11 +132,11 @@ static int source_row(int r, int head) { return r / head * head + r % head % 2 *
 static cop_status pack_side(cop_matrix *m, const cop_lora_side *side, int permuted_head, const char *file, uint8_t **at) {
     size_t n = (size_t)m->rows * (size_t)m->cols, row = (size_t)m->cols;
     float *x = cop_alloc_array(2 * n, sizeof *x), *y = x ? x + n : NULL;
-    if (!x) return cop_fail(COP_ERR_NOMEM, "tensor %s: cannot allocate; %s", side->name, file);
+    if (!x) return cop_fail(COP_ERR_NOMEM, "tensor %.120s: cannot allocate; %s", side->name, file);
     cop_dequantise(x, side->type, side->data, (int64_t)n);
     cop_status st = COP_OK;
     for (size_t i = 0; i < n && !st; i++)
-        if (!isfinite(x[i])) st = cop_fail(COP_ERR_FORMAT, "tensor %s: element %zu is not a finite number; %s", side->name, i, file);
+        if (!isfinite(x[i])) st = cop_fail(COP_ERR_FORMAT, "tensor %.120s: element %zu is not a finite number; %s", side->name, i, file);
     for (int r = 0; permuted_head && r < m->rows; r++) memcpy(y + (size_t)r * row, x + (size_t)source_row(r, permuted_head) * row, row * sizeof *x);
     m->data = *at;
     for (int t = 0; !st && t < m->n_tiles; t++, *at += m->tile_bytes)

@@ -39,7 +39,9 @@ static cop_status add_tensor(cop_adapter_plan *p, const cop_gguf_tensor *t, floa
         return cop_fail(COP_ERR_UNSUPPORTED, "tensor %s: type %s cannot be computed here; %s", t->name, cop_dtype_name(t->type), p->file);
     cop_lora_pair *pair = &p->pairs[number];
     pair->alpha = (double)alpha;
-    return cop_adapter_add(p, number, is_b, &(cop_lora_side){t->name, t->type, t->data, t->dims[1], t->dims[0]});
+    cop_status st = cop_adapter_add(p, number, is_b, &(cop_lora_side){t->name, t->type, t->data, t->dims[1], t->dims[0]});
+    if (st) cop_fail_note("%s", p->file);
+    return st;
 }
 
 // An alpha of 0 stands for a scale of 1.

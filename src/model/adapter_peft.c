@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
-#include "format/safetensors.h"
 #include "model/adapter_private.h"
 
 typedef struct config {
@@ -69,7 +67,9 @@ static bool split_name(const char *name, const char **module, size_t *n, bool *i
     if (!at || (a && b)) return false;
     const char *rest = at + 7;  // ".weight" or ".NAME.weight"
     size_t bytes = strlen(rest);
-    if (bytes < sizeof tail - 1 || strcmp(rest + bytes - (sizeof tail - 1), tail) || strchr(rest + 1, '.') > rest + bytes - (sizeof tail - 1)) return false;
+    if (bytes < sizeof tail - 1) return false;
+    const char *end = rest + bytes - (sizeof tail - 1);
+    if (strcmp(end, tail) || (end > rest && strchr(rest + 1, '.') != end)) return false;
     *module = name;
     *n = (size_t)(at - name);
     *is_b = b;
@@ -93,32 +93,30 @@ static cop_status add_tensor(cop_adapter_plan *p, const cop_safetensors_tensor *
     return cop_adapter_add(p, number, is_b, &(cop_lora_side){t->name, t->type, t->data, t->dims[0], t->dims[1]});
 }
 
-static cop_status read_tensors(cop_adapter **out, cop_adapter_plan *p, const config *c, const char *path) {
-    cop_safetensors *s;
-    COP_TRY(cop_safetensors_open(&s, path));
-    cop_status st = COP_OK;
-    p->file = path;
+cop_status cop_adapter_from_peft(cop_adapter **out, cop_adapter_plan *p, const json_t *v, const cop_safetensors *s) {
+    config c = {0};
+    cop_status st = check_config(v, &c);
+    if (st) cop_fail_note("adapter_config.json of %s", cop_safetensors_name(s));
+    p->file = cop_safetensors_name(s);
     for (size_t i = 0; !st && i < cop_safetensors_n_tensors(s); i++) {
-        st = add_tensor(p, cop_safetensors_tensor_at(s, i), c);
-        if (st) cop_fail_note("%s", path);
+        st = add_tensor(p, cop_safetensors_tensor_at(s, i), &c);
+        if (st) cop_fail_note("%s", p->file);
     }
-    if (!st) st = cop_adapter_build(out, p);
-    cop_safetensors_close(s);
-    return st;
+    return st ? st : cop_adapter_build(out, p);
 }
 
 cop_status cop_adapter_read_peft(cop_adapter **out, cop_adapter_plan *p, const char *folder) {
     static const cop_json_limits limits = {.bytes = 1 << 20, .values = 1 << 16, .depth = 16};
     char path[4096];
     json_t *v;
-    config c = {0};
+    cop_safetensors *s = NULL;
     int n = snprintf(path, sizeof path, "%s/adapter_config.json", folder);
     if (n < 0 || (size_t)n + 16 >= sizeof path) return cop_fail(COP_ERR_ARG, "%.200s: path is too long", folder);
     COP_TRY(cop_json_read(&v, path, &limits));
-    cop_status st = check_config(v, &c);
-    if (st) cop_fail_note("%s", path);
     snprintf(path, sizeof path, "%s/adapter_model.safetensors", folder);
-    if (!st) st = read_tensors(out, p, &c, path);
+    cop_status st = cop_safetensors_open(&s, path);
+    if (!st) st = cop_adapter_from_peft(out, p, v, s);
+    cop_safetensors_close(s);
     json_decref(v);
     return st;
 }

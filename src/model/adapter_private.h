@@ -2,6 +2,8 @@
 #ifndef COP_ADAPTER_PRIVATE_H
 #define COP_ADAPTER_PRIVATE_H
 
+#include "base/json.h"
+#include "format/safetensors.h"
 #include "model/adapter.h"
 #include "model/model_private.h"
 
@@ -54,6 +56,8 @@ cop_status cop_adapter_build(cop_adapter **out, const cop_adapter_plan *plan);
 
 cop_status cop_adapter_read_gguf(cop_adapter **out, cop_adapter_plan *plan, const cop_gguf *file);
 cop_status cop_adapter_read_peft(cop_adapter **out, cop_adapter_plan *plan, const char *folder);
+/* The same from what adapter_config.json and the file of tensors hold. */
+cop_status cop_adapter_from_peft(cop_adapter **out, cop_adapter_plan *plan, const json_t *config, const cop_safetensors *tensors);
 
 static inline int cop_round_rank(int rank) { return (rank + COP_TILE - 1) & ~(COP_TILE - 1); }
 

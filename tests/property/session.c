@@ -324,6 +324,48 @@ static void a_saved_session_stays_on_its_side_of_longrope(void **state) {
     unlink(path);
 }
 
+// A session with adapters forks, is saved, and goes on alike; a file that was saved without them is not taken for it.
+static void sessions_keep_their_adapters(void **state) {
+    (void)state;
+    static const char *const lora[] = {"tests/data/adapters/llama-a-all.gguf:0.75", "tests/data/adapters/llama-a-some:-1.25"};
+    cop_engine *e = open_engine("tiny-llama-a", 2);
+    cop_session_options plain = seeded(2), o = plain;
+    o.lora = lora;
+    o.n_lora = 2;
+    cop_session *a = open_session(e, &o), *b = open_session(e, &o), *none = open_session(e, &plain), *fork;
+    assert_int_equal(cop_session_add_text(a, prompt, sizeof prompt - 1, 0), COP_OK);
+    assert_int_equal(cop_session_add_text(none, prompt, sizeof prompt - 1, 0), COP_OK);
+    text t = {.n = 0};
+    assert_true(generate(a, 12, &t).logits_hash != generate(none, 12, &t).logits_hash);
+    char path[] = "/tmp/coppice-session-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(cop_session_save(a, path), COP_OK);
+    assert_int_equal(cop_session_load(none, path), COP_ERR_FORMAT);
+    assert_non_null(strstr(cop_error_text(), "other adapters"));
+    assert_int_equal(cop_session_load(b, path), COP_OK);
+    unlink(path);
+    assert_int_equal(cop_session_fork(&fork, a), COP_OK);
+    cop_result one = generate(a, 20, &t), two = generate(b, 20, &t);
+    cop_session_close(a);
+    cop_session_close(b);
+    assert_true(one.logits_hash == two.logits_hash && one.logits_hash == generate(fork, 20, &t).logits_hash);
+    // Beside it, without adapters: nothing of what was computed with them may be used.
+    cop_session *beside, *again = open_session(e, &plain);
+    assert_int_equal(cop_session_open_beside(&beside, fork, &plain), COP_OK);
+    size_t n;
+    const int32_t *tokens = cop_session_tokens(fork, &n);
+    assert_int_equal(cop_session_set_tokens(again, tokens, n), COP_OK);
+    assert_true(generate(beside, 8, &t).logits_hash == generate(again, 8, &t).logits_hash);
+    cop_session_close(again);
+    cop_session_close(beside);
+    cop_session_close(fork);
+    cop_session_close(none);
+    assert_null(e->adapters);  // each was let go with its last session
+    cop_engine_close(e);
+}
+
 static void check_new_end(const char *model) {
     cop_engine *e = open_engine(model, 1);
     cop_session_options o = seeded(0);
@@ -444,6 +486,7 @@ int main(void) {
         cmocka_unit_test(no_drafter_allocates_in_a_step),
         cmocka_unit_test(forks_and_saved_sessions_go_on_alike),
         cmocka_unit_test(a_saved_session_stays_on_its_side_of_longrope),
+        cmocka_unit_test(sessions_keep_their_adapters),
         cmocka_unit_test(a_new_end_keeps_what_is_computed_of_the_beginning),
         cmocka_unit_test(every_end_is_clean),
         cmocka_unit_test(a_stop_string_cuts_before_itself),
