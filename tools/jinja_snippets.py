@@ -42,6 +42,7 @@ SNIPPETS = [
     "{% for i in range(3) %}{% for j in range(3) %}{% if j == 1 %}{% break %}{% endif %}{{ i }}{{ j }} {% endfor %}{{ loop.index }};{% endfor %}", "{% for x in list %}{{ loop.cycle('a', 'b') }}{{ loop.changed(x > 1) }}{% endfor %}",
     "{% for x in [[1, [2, []]], [3]] recursive %}<{% for y in x %}{% if y is iterable %}{{ loop.depth }}{% else %}{{ y }}{% endif %}{% endfor %}>{% endfor %}",
     "{% for x in [{'v': 1, 'c': [{'v': 2, 'c': []}]}] recursive %}{{ x.v }}:{{ loop.depth }}({{ loop(x.c) }}){% endfor %}", "{% for x in people|selectattr('age', 'gt', 30) %}{{ x.name }}{% endfor %}", "{% for i in range(3) recursive %}{{ i }}{% endfor %}",
+    "{% for x in list %}{% break %}{% else %}else{% endfor %}{% for x in list %}{% if x > 1 %}{% continue %}{% endif %}{% else %}else{% endfor %}",
     "{% set x = 0 %}{% for i in [1, 2] %}{{ x }}{% set x = i %}{{ x }}{% endfor %}{{ x }}", "{% set ns = namespace(x=0) %}{% for i in list %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}{{ ns.missing }}|{{ ns['x'] }}",
     "{% for i in [1, 2, 3] %}{% if i == 2 %}{% set y = i %}{% endif %}{{ y }},{% endfor %}{{ y }}", "{% if true %}{% set z = 1 %}{% endif %}{{ z }}", "{% set a, b = 1, 2 %}{{ a }}{{ b }}{% set (c, e) = [3, 4] %}{{ c }}{{ e }}",
     "{% set x %}a{{ 1 }}b{% endset %}[{{ x }}]{{ x is string }}", "{% set x | upper | trim %} a{{ 1 }}b {% endset %}[{{ x }}]", "{% set x = 1 %}{% with x = 2, y = x %}{{ x }}{{ y }}{% set z = 3 %}{% endwith %}{{ x }}{{ z }}",

@@ -57,7 +57,7 @@ cop_status cop_jinja_elements(jrun *r, jvalue v, jlist **out) {
     case J_GENERATOR: {  // what is left of it; then it is empty
         jlist *left;
         COP_TRY(cop_jinja_new_list(r, 0, &left));
-        left->v = v.list->v + v.list->at;
+        if (v.list->at < v.list->n) left->v = v.list->v + v.list->at;
         left->n = left->cap = v.list->n - v.list->at;
         v.list->at = v.list->n;
         *out = left;

@@ -212,7 +212,8 @@ static cop_status put_field(jrun *r, fields *f, jbuffer *b, const char *v, const
     if (++f->depth > 2) return wrong(r, "fields inside fields inside fields");
     COP_TRY(put_fields(r, f, &text, colon + 1, end));
     f->depth--;
-    COP_TRY(read_spec(r, text.v, text.v + text.used, &s));
+    const char *format = text.v ? text.v : "";
+    COP_TRY(read_spec(r, format, format + text.used, &s));
     return put_spec(r, b, &s, value);
 }
 

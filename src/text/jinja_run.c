@@ -131,7 +131,8 @@ static int find_symbol(const jrun *r, const char *name) {
     return -1;
 }
 
-static cop_status run_turns(jrun *r, const jnode *n, struct jloop *loop) {
+// *finished: some turn ran to its end. jinja2 counts those only when it decides about else.
+static cop_status run_turns(jrun *r, const jnode *n, struct jloop *loop, bool *finished) {
     jscope *outer = r->scope, *scope = NULL;
     for (loop->at = 0; loop->at < loop->items->n; loop->at++) {
         COP_TRY(cop_jinja_charge(r, 1));
@@ -143,6 +144,7 @@ static cop_status run_turns(jrun *r, const jnode *n, struct jloop *loop) {
         COP_TRY(run_body(r, &n->body));
         jnode_kind jump = r->jump;
         r->jump = 0;
+        *finished |= !jump;
         if (jump == N_BREAK) break;
     }
     r->scope = outer;
@@ -156,9 +158,10 @@ static cop_status run_items(jrun *r, const jnode *n, jvalue iterable, size_t dep
     COP_TRY(TAKE(&r->arena, loop));
     *loop = (struct jloop){.node = n, .scope = r->scope, .depth = depth};
     COP_TRY(filter_items(r, n, items, &loop->items));
-    if (loop->items->n) return run_turns(r, n, loop);
     jscope *outer = r->scope;
-    if (!n->other.n) return COP_OK;
+    bool finished = false;
+    COP_TRY(run_turns(r, n, loop, &finished));
+    if (finished || !n->other.n) return COP_OK;
     COP_TRY(new_scope(r, outer, &r->scope));
     COP_TRY(run_body(r, &n->other));
     r->scope = outer;
@@ -300,7 +303,10 @@ static cop_status run_body(jrun *r, const jnodes *body) {
 
 // ---- macros ----
 
-static cop_status bind_rest(jrun *r, const jmacro *m, const jargs *args, const bool *used, jscope *scope) {
+// Arguments without a parameter: varargs and kwargs, where the macro uses those names; a caller that it does not
+// call is one of them.
+static cop_status bind_rest(jrun *r, const jmacro *m, const jargs *args, const bool *used, const jvalue *caller, jscope *scope) {
+    static const jtext caller_name = {.v = "caller", .n = 6, .points = 6};
     jlist *list;
     jdict *dict;
     const char *name = m->node->name ? m->node->name->v : "caller";
@@ -319,6 +325,8 @@ static cop_status bind_rest(jrun *r, const jmacro *m, const jargs *args, const b
             COP_TRY(cop_jinja_dict_set(r, dict, cop_jinja_text(args->names[i]), args->v[i]));
         }
     }
+    if (caller && !takes_dict) return cop_jinja_fail(r, COP_ERR_ARG, "macro %.*s does not use its caller", n, name);
+    if (caller) COP_TRY(cop_jinja_dict_set(r, dict, cop_jinja_text(&caller_name), *caller));
     if (takes_list) COP_TRY(assign(r, scope, find_symbol(r, "varargs"), cop_jinja_list(list, J_TUPLE)));
     if (takes_dict) COP_TRY(assign(r, scope, find_symbol(r, "kwargs"), (jvalue){.kind = J_DICT, .dict = dict}));
     return COP_OK;
@@ -351,12 +359,11 @@ cop_status cop_jinja_call_macro(jrun *r, const jmacro *m, const jargs *args, con
     void *used;
     int symbol = m->node->op & COP_JINJA_CALLER ? find_symbol(r, "caller") : -1;
     COP_TRY(enter_call(r));
-    if (caller && symbol < 0) return cop_jinja_fail(r, COP_ERR_ARG, "the macro does not call its caller");
     COP_TRY(cop_jinja_charge(r, args->n));
     COP_TRY(cop_jinja_take(&r->arena, args->n, &used));
     COP_TRY(new_scope(r, m->scope, &r->scope));
     COP_TRY(bind_macro(r, m, args, used));
-    COP_TRY(bind_rest(r, m, args, used, r->scope));
+    COP_TRY(bind_rest(r, m, args, used, symbol < 0 ? caller : NULL, r->scope));
     if (symbol >= 0 && (caller || m->node->kind == N_MACRO))
         COP_TRY(assign(r, r->scope, symbol, caller ? *caller : cop_jinja_undefined(J_WHY_NAME, J_NONE, r->t->symbols[symbol])));
     COP_TRY(capture(r, &m->node->body, out));

@@ -151,7 +151,7 @@ static cop_status parse_outside_loops(jparser *p, const char *tag, jnode *node, 
     COP_TRY(parse_block(p, tag, node->line, ends, false, &node->body));
     node->op = (uint8_t)p->specials;
     p->loops = loops;
-    p->specials = specials;
+    p->specials |= specials;  // what an inner macro uses counts for the outer one, as in jinja2
     p->token++;
     return COP_OK;
 }

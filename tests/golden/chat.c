@@ -154,6 +154,21 @@ static void wrong_conversations_are_refused(void **state) {
     cop_tokenizer_free(tok);
 }
 
+static void members_of_messages_that_are_null_count_as_absent(void **state) {
+    (void)state;
+    static const char text[] = "{{ messages[0].a is defined }}{{ messages[0].b is defined }}{{ tools is none }}{{ c is none }}"
+                               "{{ messages[0].reasoning_content }}{{ messages[0].thinking }}";
+    json_t *conversation = json_loads("{\"messages\": [{\"role\": \"user\", \"a\": null, \"b\": 1, \"reasoning\": \"r\"}], \"c\": null}", 0, NULL);
+    cop_tokenizer *tok = with_template(text);
+    cop_char_array got = {0};
+    assert_int_equal(cop_chat_render_json(tok, conversation, NULL, &got), COP_OK);
+    assert_int_equal(got.n, 19);
+    assert_memory_equal(got.v, "FalseTrueTrueTruerr", 19);
+    cop_array_fini(&got);
+    cop_tokenizer_free(tok);
+    json_decref(conversation);
+}
+
 static void wrong_messages_are_refused(void **state) {
     (void)state;
     cop_tokenizer *tok = with_template(NULL);
@@ -174,6 +189,7 @@ int main(void) {
         cmocka_unit_test(a_broken_template_is_refused_with_its_line),
         cmocka_unit_test(bytes_that_are_not_utf8_become_replacement_characters),
         cmocka_unit_test(wrong_conversations_are_refused),
+        cmocka_unit_test(members_of_messages_that_are_null_count_as_absent),
         cmocka_unit_test(wrong_messages_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
