@@ -32,6 +32,10 @@ GOLDENS = {
     "lora-lfm2-b": ("tiny-lfm2-b", "convolutions, attention, feed-forward and the output matrix; rank 3 in 16 bits", [
         ("lfm2-b.gguf", "gguf", 1.0, ["conv.in_proj", "conv.out_proj", "self_attn.q_proj", "self_attn.out_proj", "feed_forward.w1",
                                       "feed_forward.w2", "feed_forward.w3", "lm_head"], 3, 4.0, {"half": True})]),
+    "lora-phi3-a": ("tiny-phi3-a", "matrices that the model's file holds in one", [
+        ("phi3-a.gguf", "gguf", 1.0, ["self_attn.qkv_proj", "mlp.gate_up_proj", "self_attn.o_proj"], 3, 4.0, {"half": True})]),
+    "lora-gpt2-a": ("tiny-gpt2-a", "GPT-2's names, and weights that the reference has transposed", [
+        ("gpt2-a", "peft", 1.0, ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"], 3, 4.0, {"half": True})]),
     "lora-q8_0": ("tiny-q8_0", "quantised weights, whole blocks in a head", [("q8_0.gguf", "gguf", 1.0, ALL, 4, 4.0, {"half": True})]),
     "lora-lfm2-q8_0": ("tiny-lfm2-q8_0", "quantised weights, convolutions", [
         ("lfm2-q8_0.gguf", "gguf", 1.0, ["conv.in_proj", "conv.out_proj", "self_attn.out_proj"], 4, 4.0, {"half": True})]),
@@ -42,9 +46,10 @@ def pairs_of(model, sites, rank, half, rng):
     """Module name -> (A, B), of a size that matters."""
     out = {}
     for name, module in model.named_modules():
-        if not isinstance(module, torch.nn.Linear) or not any(name == s or name.endswith("." + s) for s in sites):
+        transposed = type(module).__name__ == "Conv1D"
+        if not (transposed or isinstance(module, torch.nn.Linear)) or not any(name == s or name.endswith("." + s) for s in sites):
             continue
-        rows, cols = module.weight.shape
+        rows, cols = reversed(module.weight.shape) if transposed else module.weight.shape
         a = torch.from_numpy(rng.normal(0, 1 / math.sqrt(cols), (rank, cols)).astype(np.float32))
         b = torch.from_numpy(rng.normal(0, 0.4, (rows, rank)).astype(np.float32))
         out[name] = (a.half().float(), b.half().float()) if half else (a, b)
@@ -111,7 +116,8 @@ def make(name):
             write_peft(path[:-5], pairs, rank, alpha, {})  # the same numbers
         with torch.no_grad():
             for module, (a, b) in pairs.items():
-                modules[module].weight += user * scale_of(module, rank, alpha, more) * (b @ a)
+                change = user * scale_of(module, rank, alpha, more) * (b @ a)
+                modules[module].weight += change.T if type(modules[module]).__name__ == "Conv1D" else change
         lines.append(f"adapter {file} {user:g}")
     sequences = [[int(i) for i in rng.integers(0, config.vocab_size, n)] for n in (24, 48)]
     path = os.path.join(ROOT, "tests/golden", name + ".txt")

@@ -2,6 +2,7 @@
 #include "model/adapter.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #define XXH_INLINE_ALL
@@ -12,19 +13,21 @@
 
 // ---- names ------------------------------------------------------------------------------------
 
+#define N_NAMES 3
+
 // The matrices of a layer that an adapter can change; a linear's number is 1 + layer * N_SITES + its place here.
 static const struct site {
     const char *gguf;
-    const char *peft[2];
+    const char *peft[N_NAMES];
     size_t offset;
 } sites[] = {
     {"attn_q", {"self_attn.q_proj"}, offsetof(cop_layer, q)},
     {"attn_k", {"self_attn.k_proj"}, offsetof(cop_layer, k)},
     {"attn_v", {"self_attn.v_proj"}, offsetof(cop_layer, v)},
-    {"attn_output", {"self_attn.o_proj", "self_attn.out_proj"}, offsetof(cop_layer, o)},
+    {"attn_output", {"self_attn.o_proj", "self_attn.out_proj", "attn.c_proj"}, offsetof(cop_layer, o)},
     {"ffn_gate", {"mlp.gate_proj", "feed_forward.w1"}, offsetof(cop_layer, gate)},
-    {"ffn_up", {"mlp.up_proj", "feed_forward.w3"}, offsetof(cop_layer, up)},
-    {"ffn_down", {"mlp.down_proj", "feed_forward.w2"}, offsetof(cop_layer, down)},
+    {"ffn_up", {"mlp.up_proj", "feed_forward.w3", "mlp.c_fc"}, offsetof(cop_layer, up)},
+    {"ffn_down", {"mlp.down_proj", "feed_forward.w2", "mlp.c_proj"}, offsetof(cop_layer, down)},
     {"shortconv.in_proj", {"conv.in_proj"}, offsetof(cop_layer, conv_in)},
     {"shortconv.out_proj", {"conv.out_proj"}, offsetof(cop_layer, conv_out)},
 };
@@ -47,37 +50,102 @@ void cop_model_number_linears(cop_model *m) {
 
 static bool equal(const char *text, size_t n, const char *name) { return name && strlen(name) == n && !memcmp(text, name, n); }
 
+// Matrices that some model files hold in one, and adapters for them too.
+static const struct fused {
+    const char *gguf, *absent;  // the model's file has the first and not the second
+    const char *peft[N_NAMES];
+    int n, first;               // sites[first … first + n)
+} fused[] = {
+    {"attn_qkv", "attn_q", {"self_attn.qkv_proj", "attn.c_attn"}, 3, 0},
+    {"ffn_up", "ffn_gate", {"mlp.gate_up_proj"}, 2, 4},
+};
+
+static bool file_has(const cop_model *m, int layer, const char *stem) {
+    char name[COP_GGUF_NAME_BYTES];
+    snprintf(name, sizeof name, "blk.%d.%s.weight", layer, stem);
+    return cop_gguf_find_tensor(m->file, name) != NULL;
+}
+
+static bool same(const char *text, size_t n, const char *gguf, const char *const *peft, bool is_peft) {
+    if (!is_peft) return equal(text, n, gguf);
+    for (int i = 0; i < N_NAMES; i++)
+        if (equal(text, n, peft[i])) return true;
+    return false;
+}
+
+static cop_lora_target find_plain(const cop_model *m, int layer, const char *text, size_t n, bool peft) {
+    for (int i = 0; i < N_SITES; i++) {
+        int number = linear_at(m, 1 + layer * N_SITES + i)->number;
+        if (number && same(text, n, sites[i].gguf, sites[i].peft, peft)) return (cop_lora_target){1, {number}};
+    }
+    return (cop_lora_target){0};
+}
+
+static cop_lora_target find_site(const cop_model *m, int layer, const char *text, size_t n, bool peft) {
+    cop_lora_target t = {0};
+    for (int i = 0; i < 2; i++) {
+        const struct fused *f = &fused[i];
+        if (!same(text, n, f->gguf, f->peft, peft) || !file_has(m, layer, f->gguf) || file_has(m, layer, f->absent)) continue;
+        for (int j = 0; j < f->n; j++) {
+            int number = linear_at(m, 1 + layer * N_SITES + f->first + j)->number;
+            if (!number) return find_plain(m, layer, text, n, peft);
+            t.numbers[t.n++] = number;
+        }
+        return t;
+    }
+    return find_plain(m, layer, text, n, peft);
+}
+
 // "PREFIX.LAYER.SITE"
-static int find(const cop_model *m, const char *text, size_t n, const char *prefix, bool peft) {
+static cop_lora_target find(const cop_model *m, const char *text, size_t n, const char *prefix, bool peft) {
     size_t at = strlen(prefix);
-    if (n < at || memcmp(text, prefix, at)) return 0;
+    if (n < at || memcmp(text, prefix, at)) return (cop_lora_target){0};
     int layer = 0;
     size_t digits = at;
     for (; at < n && at < digits + 5 && text[at] >= '0' && text[at] <= '9'; at++) layer = layer * 10 + (text[at] - '0');
-    if (at == digits || at == n || text[at] != '.' || layer >= m->desc.L) return 0;
-    at++;
-    for (int i = 0; i < N_SITES; i++) {
-        bool same = peft ? equal(text + at, n - at, sites[i].peft[0]) || equal(text + at, n - at, sites[i].peft[1]) : equal(text + at, n - at, sites[i].gguf);
-        int number = 1 + layer * N_SITES + i;
-        if (same && linear_at(m, number)->number) return number;
-    }
-    return 0;
+    if (at == digits || at == n || text[at] != '.' || layer >= m->desc.L) return (cop_lora_target){0};
+    return find_site(m, layer, text + at + 1, n - at - 1, peft);
 }
 
-int cop_adapter_find_gguf(const cop_model *m, const char *text, size_t n) {
-    return equal(text, n, "output") ? m->output.number : find(m, text, n, "blk.", false);
+static cop_lora_target output_of(const cop_model *m) { return (cop_lora_target){m->output.number > 0, {m->output.number}}; }
+
+cop_lora_target cop_adapter_find_gguf(const cop_model *m, const char *text, size_t n) {
+    return equal(text, n, "output") ? output_of(m) : find(m, text, n, "blk.", false);
 }
 
-int cop_adapter_find_peft(const cop_model *m, const char *text, size_t n) {
-    return equal(text, n, "lm_head") ? m->output.number : find(m, text, n, "layers.", true);
+cop_lora_target cop_adapter_find_peft(const cop_model *m, const char *text, size_t n) {
+    if (equal(text, n, "lm_head")) return output_of(m);
+    return find(m, text, n, n && text[0] == 'h' ? "h." : "layers.", true);
 }
 
 // ---- building ---------------------------------------------------------------------------------
 
-cop_status cop_adapter_add(cop_adapter_plan *p, int number, bool is_b, const cop_lora_side *side) {
-    cop_lora_side *to = is_b ? &p->pairs[number].b : &p->pairs[number].a;
+static cop_status add_one(cop_adapter_plan *p, int number, bool is_b, const cop_lora_side *side, const cop_lora_pair *like) {
+    cop_lora_pair *pair = &p->pairs[number];
+    cop_lora_side *to = is_b ? &pair->b : &pair->a;
     if (to->name) return cop_fail(COP_ERR_FORMAT, "tensor %.120s: a second one for the same matrix", side->name);
     *to = *side;
+    pair->alpha = like->alpha;
+    pair->root_rank = like->root_rank;
+    pair->permute = like->permute;
+    return COP_OK;
+}
+
+// Of several matrices each has the whole of A, and its own rows of B.
+cop_status cop_adapter_add(cop_adapter_plan *p, const cop_lora_target *t, bool is_b, const cop_lora_side *side, const cop_lora_pair *like) {
+    cop_lora_side part = *side;
+    uint64_t rows = 0, row_bytes = 0;
+    for (int i = 0; i < t->n; i++) rows += (uint64_t)linear_at(p->model, t->numbers[i])->w.rows;
+    if (is_b && t->n > 1) {
+        if (side->rows != rows)
+            return cop_fail(COP_ERR_FORMAT, "tensor %.120s: %llu rows, need %llu", side->name, (unsigned long long)side->rows, (unsigned long long)rows);
+        COP_TRY(cop_dtype_bytes(side->type, side->cols, &row_bytes));
+    }
+    for (int i = 0; i < t->n; i++) {
+        if (row_bytes) part.rows = (uint64_t)linear_at(p->model, t->numbers[i])->w.rows;
+        COP_TRY(add_one(p, t->numbers[i], is_b, &part, like));
+        part.data += row_bytes * part.rows;
+    }
     return COP_OK;
 }
 

@@ -32,14 +32,14 @@ static cop_status check_keys(const cop_adapter_plan *p, const cop_gguf *g, float
 static cop_status add_tensor(cop_adapter_plan *p, const cop_gguf_tensor *t, float alpha) {
     size_t n = strlen(t->name);
     bool is_a = n > 14 && !strcmp(t->name + n - 14, ".weight.lora_a"), is_b = n > 14 && !strcmp(t->name + n - 14, ".weight.lora_b");
-    int number = is_a || is_b ? cop_adapter_find_gguf(p->model, t->name, n - 14) : 0;
-    if (!number) return cop_fail(COP_ERR_FORMAT, "tensor %s: not half of an adapter for a matrix that this model has; %s", t->name, p->file);
+    cop_lora_target to = {0};
+    if (is_a || is_b) to = cop_adapter_find_gguf(p->model, t->name, n - 14);
+    if (!to.n) return cop_fail(COP_ERR_FORMAT, "tensor %s: not half of an adapter for a matrix that this model has; %s", t->name, p->file);
     if (t->dims[2] != 1 || t->dims[3] != 1) return cop_fail(COP_ERR_FORMAT, "tensor %s: %d dimensions, must be 2; %s", t->name, t->n_dims, p->file);
     if (!cop_dtype_get(t->type)->can_compute)
         return cop_fail(COP_ERR_UNSUPPORTED, "tensor %s: type %s cannot be computed here; %s", t->name, cop_dtype_name(t->type), p->file);
-    cop_lora_pair *pair = &p->pairs[number];
-    pair->alpha = (double)alpha;
-    cop_status st = cop_adapter_add(p, number, is_b, &(cop_lora_side){t->name, t->type, t->data, t->dims[1], t->dims[0]});
+    cop_status st = cop_adapter_add(p, &to, is_b, &(cop_lora_side){t->name, t->type, t->data, t->dims[1], t->dims[0]},
+                                    &(cop_lora_pair){.alpha = (double)alpha});
     if (st) cop_fail_note("%s", p->file);
     return st;
 }

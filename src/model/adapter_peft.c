@@ -1,6 +1,6 @@
 // LoRA adapters as the library PEFT saves them: adapter_config.json and adapter_model.safetensors.
 //
-// Tensors are called base_model.model.[model.]layers.N.SITE.lora_A.weight (.lora_A.NAME.weight in some versions). Rows of
+// Tensors are called base_model.model.[model.]layers.N.SITE.lora_A.weight (GPT-2: transformer.h.N) (.lora_A.NAME.weight in some versions). Rows of
 // B are in the order of the published weights; where the model's file has q and k in interleaved rotary pairs, they are
 // put into that order. Variants that are not y += scale B (A x) with alpha / r or alpha / sqrt(r) are refused by name.
 #include <stdio.h>
@@ -63,6 +63,7 @@ static bool split_name(const char *name, const char **module, size_t *n, bool *i
     if (strncmp(name, head, sizeof head - 1)) return false;
     name += sizeof head - 1;
     if (!strncmp(name, "model.", 6)) name += 6;
+    else if (!strncmp(name, "transformer.", 12)) name += 12;
     const char *a = strstr(name, ".lora_A."), *b = strstr(name, ".lora_B."), *at = a ? a : b;
     if (!at || (a && b)) return false;
     const char *rest = at + 7;  // ".weight" or ".NAME.weight"
@@ -80,17 +81,17 @@ static cop_status add_tensor(cop_adapter_plan *p, const cop_safetensors_tensor *
     const char *module = NULL;
     size_t n = 0;
     bool is_b = false;
-    int number = split_name(t->name, &module, &n, &is_b) ? cop_adapter_find_peft(p->model, module, n) : 0;
-    if (!number) return cop_fail(COP_ERR_FORMAT, "tensor %.120s: not half of an adapter for a matrix that this model has", t->name);
+    cop_lora_target to = {0};
+    if (split_name(t->name, &module, &n, &is_b)) to = cop_adapter_find_peft(p->model, module, n);
+    if (!to.n) return cop_fail(COP_ERR_FORMAT, "tensor %.120s: not half of an adapter for a matrix that this model has", t->name);
     if (t->n_dims != 2) return cop_fail(COP_ERR_FORMAT, "tensor %.120s: %d dimensions, must be 2", t->name, t->n_dims);
     if (t->type == COP_N_DTYPES) return cop_fail(COP_ERR_UNSUPPORTED, "tensor %.120s: type %s, must be F32, F16 or BF16", t->name, t->type_name);
-    cop_lora_pair *pair = &p->pairs[number];
-    COP_TRY(alpha_of(c, module, n, &pair->alpha));
-    pair->root_rank = c->root_rank;
+    cop_lora_pair like = {.root_rank = c->root_rank};
+    COP_TRY(alpha_of(c, module, n, &like.alpha));
     const cop_desc *d = &p->model->desc;
     bool qk = n > 6 && (!memcmp(module + n - 6, "q_proj", 6) || !memcmp(module + n - 6, "k_proj", 6));
-    pair->permute = qk && d->positions == COP_POSITION_ROPE && !d->rope[0].half_split;
-    return cop_adapter_add(p, number, is_b, &(cop_lora_side){t->name, t->type, t->data, t->dims[0], t->dims[1]});
+    like.permute = qk && d->positions == COP_POSITION_ROPE && !d->rope[0].half_split;
+    return cop_adapter_add(p, &to, is_b, &(cop_lora_side){t->name, t->type, t->data, t->dims[0], t->dims[1]}, &like);
 }
 
 cop_status cop_adapter_from_peft(cop_adapter **out, cop_adapter_plan *p, const json_t *v, const cop_safetensors *s) {

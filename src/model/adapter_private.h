@@ -45,12 +45,17 @@ typedef struct cop_adapter_plan {
     cop_lora_pair *pairs;  // [model->n_linears]
 } cop_adapter_plan;
 
-/* Note one side; COP_ERR_FORMAT when there is one already. */
-cop_status cop_adapter_add(cop_adapter_plan *plan, int number, bool is_b, const cop_lora_side *side);
-/* The number of "blk.LAYER.SITE" or "output" in the names of GGUF, or of "layers.LAYER.SITE" or "lm_head" in those of
- * PEFT, text[0 … n); 0 when the model has no such matrix, or one that cannot be adapted. */
-int cop_adapter_find_gguf(const cop_model *model, const char *text, size_t n);
-int cop_adapter_find_peft(const cop_model *model, const char *text, size_t n);
+// The matrices that one of a file stands for: one, or those that the model's own file has behind one another in one.
+typedef struct cop_lora_target {
+    int n, numbers[3];
+} cop_lora_target;
+
+/* Note one side, and how the pair is scaled; COP_ERR_FORMAT when there is one already. */
+cop_status cop_adapter_add(cop_adapter_plan *plan, const cop_lora_target *to, bool is_b, const cop_lora_side *side, const cop_lora_pair *like);
+/* What "blk.LAYER.SITE" or "output" in the names of GGUF, or "layers.LAYER.SITE" or "lm_head" in those of PEFT,
+ * text[0 … n), stands for; n is 0 when the model has no such matrix, or one that cannot be adapted. */
+cop_lora_target cop_adapter_find_gguf(const cop_model *model, const char *text, size_t n);
+cop_lora_target cop_adapter_find_peft(const cop_model *model, const char *text, size_t n);
 /* Check the pairs against the model, and pack them. */
 cop_status cop_adapter_build(cop_adapter **out, const cop_adapter_plan *plan);
 

@@ -178,6 +178,8 @@ static void adapters_give_what_merged_weights_give(void **state) {
     (void)state;
     assert_true(check_golden_of("lora-llama-a", "tiny-llama-a", COP_KV_F32) > 60);
     assert_true(check_golden_of("lora-lfm2-b", "tiny-lfm2-b", COP_KV_F32) > 60);
+    assert_true(check_golden_of("lora-phi3-a", "tiny-phi3-a", COP_KV_F32) > 60);
+    assert_true(check_golden_of("lora-gpt2-a", "tiny-gpt2-a", COP_KV_F32) > 60);
     assert_true(check_golden_of("lora-q8_0", "tiny-q8_0", COP_KV_F32) > 60);
     assert_true(check_golden_of("lora-lfm2-q8_0", "tiny-lfm2-q8_0", COP_KV_F32) > 60);
 }
