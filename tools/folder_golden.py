@@ -19,13 +19,17 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import golden
 
 FOLDERS = ["tiny-llama-a", "tiny-mistral", "tiny-smollm3-b", "tiny-granite-b", "tiny-olmo2-b", "tiny-mixtral-b", "tiny-qwen2-b",
-           "tiny-qwen3-b", "tiny-qwen3moe-b", "tiny-gemma2-b", "tiny-gemma3-b"]
+           "tiny-qwen3-b", "tiny-qwen3moe-b", "tiny-gemma2-b", "tiny-gemma3-b", "tiny-lfm2-b", "tiny-gpt2-b", "tiny-starcoder-b",
+           "tiny-starcoder2-b", "tiny-phi3-a", "tiny-phi3-b"]
 SHARDED = {"tiny-llama-a": "200KB"}
 
 
 def published(config):
     """The configuration in the layout of transformers 4."""
     c = dict(config)
+    if c["model_type"] == "lfm2":
+        c["block_ff_dim"] = c.pop("intermediate_size")
+        c["tie_embedding"] = c.pop("tie_word_embeddings")
     if c["model_type"] != "gemma2":  # there it could only alternate, which tiny-gemma2-b does not
         c.pop("layer_types", None)
     c["torch_dtype"] = c.pop("dtype", "float32")

@@ -34,7 +34,7 @@ struct cop_folder {
     making *makings;        // [n_makings]
     size_t n_makings;
     source *sources;
-    float *divisors;        // rope_freqs.weight
+    float *extra[COP_FOLDER_MOST_EXTRA];  // rope_freqs.weight and its like
     uint8_t **copies;       // of tensors that lie on no boundary of 8 bytes
     size_t n_copies;
 };
@@ -149,7 +149,7 @@ static cop_status set_shape(cop_gguf_tensor *t, const entry *e, size_t n_experts
     t->type = e->op == COP_FOLDER_PLUS_ONE ? COP_F32 : from->type;
     for (int i = 0; i < 4; i++) t->dims[i] = 1;
     for (int i = from->n_dims - 1; i >= 0; i--) {  // GGUF counts from the fastest
-        if (e->op == COP_FOLDER_SQUEEZE && from->dims[i] == 1) continue;
+        if (e->op == COP_FOLDER_SQUEEZE && from->n_dims == 3 && i == 1 && from->dims[i] == 1) continue;
         if (t->n_dims == 4) return cop_fail(COP_ERR_UNSUPPORTED, "tensor %s: %d dimensions, at most 4", from->name, from->n_dims);
         t->dims[t->n_dims++] = from->dims[i];
     }
@@ -161,11 +161,6 @@ static cop_status set_shape(cop_gguf_tensor *t, const entry *e, size_t n_experts
     if (e->op == COP_FOLDER_STACK) {
         if (t->n_dims != 2) return cop_fail(COP_ERR_FORMAT, "tensor %s: %d dimensions, an expert has 2", from->name, from->n_dims);
         t->dims[t->n_dims++] = n_experts;
-    }
-    if (e->op == COP_FOLDER_FIRST_HALF || e->op == COP_FOLDER_SECOND_HALF) {
-        uint64_t *rows = &t->dims[t->n_dims > 1 ? 1 : 0];
-        if (*rows % 2) return cop_fail(COP_ERR_FORMAT, "tensor %s: %llu rows, need an even number", from->name, (ull)*rows);
-        *rows /= 2;
     }
     return cop_gguf_tensor_bytes(t->type, t->n_dims, t->dims, 8, &t->bytes, &padded);
 }
@@ -193,9 +188,7 @@ static cop_status check_stack(const entry *e, size_t n) {
 static const uint8_t *place_of(const cop_gguf_tensor *t, const entry *e) {
     switch (e->op) {
     case COP_FOLDER_AS_IS:
-    case COP_FOLDER_SQUEEZE:
-    case COP_FOLDER_FIRST_HALF: return e->from->data;
-    case COP_FOLDER_SECOND_HALF: return e->from->data + t->bytes;
+    case COP_FOLDER_SQUEEZE: return e->from->data;
     case COP_FOLDER_TRANSPOSE: return t->n_dims == 2 ? NULL : e->from->data;
     default: return NULL;
     }
@@ -236,14 +229,18 @@ static int compare_tensors(const void *a, const void *b) {
     return strcmp((*(const cop_gguf_tensor *const *)a)->name, (*(const cop_gguf_tensor *const *)b)->name);
 }
 
-static void add_divisors(cop_gguf *g, cop_folder_config *c) {
+// Tensors that the configuration gave; their values are the folder's from here on.
+static void add_extra(cop_gguf *g, cop_folder_config *c) {
     cop_folder *f = g->folder;
-    if (!c->divisors) return;
-    f->divisors = c->divisors;
-    c->divisors = NULL;
-    g->tensors[g->n_tensors] = (cop_gguf_tensor){.name = "rope_freqs.weight", .n_dims = 1, .dims = {c->n_divisors, 1, 1, 1}, .type = COP_F32,
-                                                 .bytes = c->n_divisors * sizeof(float), .data = (const uint8_t *)f->divisors};
-    f->makings[g->n_tensors++] = (making){.op = COP_FOLDER_AS_IS};
+    for (int i = 0; i < COP_FOLDER_MOST_EXTRA && c->extra[i].name; i++) {
+        cop_gguf_tensor *t = &g->tensors[g->n_tensors];
+        *t = (cop_gguf_tensor){.n_dims = 1, .dims = {c->extra[i].n, 1, 1, 1}, .type = COP_F32, .bytes = c->extra[i].n * sizeof(float),
+                               .data = (const uint8_t *)c->extra[i].v};
+        snprintf(t->name, sizeof t->name, "%s", c->extra[i].name);
+        f->makings[g->n_tensors++] = (making){.op = COP_FOLDER_AS_IS};
+        f->extra[i] = c->extra[i].v;
+        c->extra[i].v = NULL;
+    }
 }
 
 static cop_status check_output(const cop_gguf *g, const cop_folder_config *c) {
@@ -256,11 +253,11 @@ static cop_status fill(cop_gguf *g, cop_folder_config *c, const entry_array *lis
     cop_folder *f = g->folder;
     cop_free(g->tensors);
     cop_free(g->tensors_by_name);
-    g->tensors = cop_alloc_array(list->n + 1, sizeof *g->tensors);
-    g->tensors_by_name = cop_alloc_array(list->n + 1, sizeof *g->tensors_by_name);
-    f->makings = cop_alloc_array(list->n + 1, sizeof *f->makings);
-    f->sources = cop_alloc_array(list->n + 1, sizeof *f->sources);
-    f->copies = cop_alloc_array(list->n + 1, sizeof *f->copies);
+    g->tensors = cop_alloc_array(list->n + COP_FOLDER_MOST_EXTRA, sizeof *g->tensors);
+    g->tensors_by_name = cop_alloc_array(list->n + COP_FOLDER_MOST_EXTRA, sizeof *g->tensors_by_name);
+    f->makings = cop_alloc_array(list->n + COP_FOLDER_MOST_EXTRA, sizeof *f->makings);
+    f->sources = cop_alloc_array(list->n + COP_FOLDER_MOST_EXTRA, sizeof *f->sources);
+    f->copies = cop_alloc_array(list->n + COP_FOLDER_MOST_EXTRA, sizeof *f->copies);
     if (!g->tensors || !g->tensors_by_name || !f->makings || !f->sources || !f->copies)
         return cop_fail(COP_ERR_NOMEM, "cannot allocate %zu tensors", list->n);
     for (size_t i = 0; i < list->n;) {
@@ -269,7 +266,7 @@ static cop_status fill(cop_gguf *g, cop_folder_config *c, const entry_array *lis
         COP_TRY(add_tensor(g, c, &list->v[i], n, i));
         i += n;
     }
-    add_divisors(g, c);
+    add_extra(g, c);
     for (size_t i = 0; i < g->n_tensors; i++) g->tensors_by_name[i] = &g->tensors[i];
     qsort(g->tensors_by_name, g->n_tensors, sizeof *g->tensors_by_name, compare_tensors);
     return check_output(g, c);
@@ -365,7 +362,7 @@ void cop_folder_free(cop_folder *f) {
     cop_free(f->copies);
     cop_free(f->makings);
     cop_free(f->sources);
-    cop_free(f->divisors);
+    for (int i = 0; i < COP_FOLDER_MOST_EXTRA; i++) cop_free(f->extra[i]);
     cop_free(f->keys);
     cop_free(f->path);
     cop_safetensors_close(f->files);

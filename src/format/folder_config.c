@@ -12,6 +12,14 @@
 
 static const cop_json_limits limits = {MOST_CONFIG, 200000, 32};
 
+// A text of the file for a message.
+static const char *shown(char out[40], const char *text) {
+    snprintf(out, 40, "%s", text);
+    for (char *p = out; *p; p++)
+        if (*p < 0x20 || *p > 0x7e) *p = '?';
+    return out;
+}
+
 // ---- values to keys -------------------------------------------------------------------------
 
 static void make_key(const cop_folder_config *c, const char *name, char key[128]) { snprintf(key, 128, "%s.%s", c->arch, name); }
@@ -51,6 +59,17 @@ static cop_status need_int(const cop_folder_config *c, const char *name, int64_t
 
 // ---- rope -----------------------------------------------------------------------------------
 
+// A tensor of n values that comes with the configuration; *out is to be filled.
+static cop_status add_extra(cop_folder_config *c, const char *name, size_t n, float **out) {
+    int i = 0;
+    while (i < COP_FOLDER_MOST_EXTRA && c->extra[i].name) i++;
+    if (i == COP_FOLDER_MOST_EXTRA) return cop_fail(COP_ERR_LIMIT, "%s: one tensor too many", name);
+    *out = cop_alloc_array(n, sizeof **out);
+    if (!*out) return cop_fail(COP_ERR_NOMEM, "%s: cannot allocate", name);
+    c->extra[i] = (struct cop_folder_extra){name, *out, n};
+    return COP_OK;
+}
+
 // Llama 3: long waves are stretched by `factor`, short ones stay, those between are blended. The divisors
 // are those that GGUF's writers store.
 static cop_status add_llama3(cop_folder_config *c, const json_t *p, double base, int64_t n_rot) {
@@ -61,26 +80,55 @@ static cop_status add_llama3(cop_folder_config *c, const json_t *p, double base,
     COP_TRY(cop_json_number(p, "original_max_position_embeddings", 8192, &original));
     if (!(factor > 0 && low > 0 && high > low && original > 0 && base > 0))
         return cop_fail(COP_ERR_FORMAT, "rope scaling llama3: factors %g, %g, %g over %g positions make no sense", factor, low, high, original);
-    c->n_divisors = (size_t)(n_rot / 2);
-    c->divisors = cop_alloc_array(c->n_divisors, sizeof *c->divisors);
-    if (!c->divisors) return cop_fail(COP_ERR_NOMEM, "rope: cannot allocate");
-    for (size_t i = 0; i < c->n_divisors; i++) {
+    float *divisors;
+    COP_TRY(add_extra(c, "rope_freqs.weight", (size_t)(n_rot / 2), &divisors));
+    for (size_t i = 0; i < (size_t)(n_rot / 2); i++) {
         double wave = 2 * 3.14159265358979323846 * cop_pow(base, 2.0 * (double)i / (double)n_rot), s = (original / wave - low) / (high - low);
         double divisor = wave < original / high ? 1 : wave > original / low ? factor : 1 / ((1 - s) / factor + s);
-        c->divisors[i] = (float)divisor;
+        divisors[i] = (float)divisor;
     }
     return COP_OK;
 }
 
+static cop_status add_factors(cop_folder_config *c, const json_t *p, const char *from, const char *to, int64_t n_rot) {
+    const json_t *list = cop_json_member(p, from);
+    float *values;
+    if (json_array_size(list) != (size_t)(n_rot / 2))
+        return cop_fail(COP_ERR_FORMAT, "%s: %zu entries, need %lld", from, json_array_size(list), (long long)(n_rot / 2));
+    COP_TRY(add_extra(c, to, (size_t)(n_rot / 2), &values));
+    for (size_t i = 0; i < (size_t)(n_rot / 2); i++) {
+        double v = json_number_value(json_array_get(list, i));
+        if (!(v > 0 && v < 1e30)) return cop_fail(COP_ERR_FORMAT, "%s: entry %zu is no positive number", from, i);
+        values[i] = (float)v;
+    }
+    return COP_OK;
+}
+
+// Phi 3: two lists of divisors, for contexts up to the original length and beyond.
+static cop_status add_longrope(cop_folder_config *c, const json_t *p, int64_t n_rot) {
+    int64_t original;
+    COP_TRY(cop_json_int(c->values, "original_max_position_embeddings", 0, 1, 1 << 27, &original));
+    COP_TRY(cop_json_int(p, "original_max_position_embeddings", original, 1, 1 << 27, &original));
+    COP_TRY(cop_folder_add_int(c, "rope.scaling.original_context_length", original));
+    COP_TRY(add_factors(c, p, "short_factor", "rope_factors_short.weight", n_rot));
+    COP_TRY(add_factors(c, p, "long_factor", "rope_factors_long.weight", n_rot));
+    if (!cop_json_member(p, "attention_factor")) return COP_OK;
+    double factor;
+    COP_TRY(cop_json_number(p, "attention_factor", 1, &factor));
+    return cop_folder_add_number(c, "rope.scaling.attn_factor", factor);
+}
+
 static cop_status add_scaling(cop_folder_config *c, const json_t *p, double base, int64_t n_rot) {
     const char *type, *older;
+    char text[40];
     double factor;
     COP_TRY(cop_json_text(p, "type", "default", &older));
     COP_TRY(cop_json_text(p, "rope_type", older, &type));
     if (!strcmp(type, "default") || !strcmp(type, "mrope")) return COP_OK;  // mrope: text alone turns as ever
     if (!strcmp(type, "llama3")) return add_llama3(c, p, base, n_rot);
+    if (!strcmp(type, "longrope") || !strcmp(type, "su")) return add_longrope(c, p, n_rot);
     if (strcmp(type, "linear"))
-        return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling %.32s is not known here: default, linear, llama3", type);
+        return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling %s is not known here: default, linear, llama3, longrope", shown(text, type));
     COP_TRY(cop_json_number(p, "factor", 1, &factor));
     char key[128];
     make_key(c, "rope.scaling.type", key);
@@ -138,7 +186,7 @@ cop_status cop_folder_add_window(cop_folder_config *c, int64_t window, int64_t f
 
 // ---- what families share --------------------------------------------------------------------
 
-static cop_status add_shape(cop_folder_config *c) {
+static cop_status add_shape(cop_folder_config *c, bool own_kv_heads) {
     int64_t F, positions;
     COP_TRY(need_int(c, "num_hidden_layers", COP_FOLDER_MOST_LAYERS, &c->L));
     COP_TRY(need_int(c, "hidden_size", 1 << 20, &c->D));
@@ -153,7 +201,7 @@ static cop_status add_shape(cop_folder_config *c) {
     COP_TRY(cop_folder_add_int(c, "block_count", c->L));
     COP_TRY(cop_folder_add_int(c, "feed_forward_length", F));
     COP_TRY(cop_folder_add_int(c, "attention.head_count", c->H));
-    COP_TRY(cop_folder_add_int(c, "attention.head_count_kv", c->G));
+    if (!own_kv_heads) COP_TRY(cop_folder_add_int(c, "attention.head_count_kv", c->G));
     COP_TRY(cop_folder_add_int(c, "attention.key_length", c->K));
     COP_TRY(cop_folder_add_int(c, "attention.value_length", c->K));
     COP_TRY(cop_folder_copy_int(c, "vocab_size", "vocab_size"));
@@ -171,15 +219,16 @@ static bool is_listed(const char *list, const char *name) {
 
 static cop_status check_computable(const cop_folder_config *c, const cop_folder_family *family) {
     const char *act, *method;
+    char text[40];
     const json_t *quantised = cop_json_member(c->values, "quantization_config");
     if (quantised) {
         COP_TRY(cop_json_text(quantised, "quant_method", "unknown", &method));
-        return cop_fail(COP_ERR_UNSUPPORTED, "quantization_config: weights quantised by %.32s, need F32, F16 or BF16", method);
+        return cop_fail(COP_ERR_UNSUPPORTED, "quantization_config: weights quantised by %s, need F32, F16 or BF16", shown(text, method));
     }
     COP_TRY(cop_json_text(c->values, "hidden_act", family->acts, &act));
     COP_TRY(cop_json_text(c->values, "hidden_activation", act, &act));
     if (act != family->acts && !is_listed(family->acts, act))
-        return cop_fail(COP_ERR_UNSUPPORTED, "activation %.32s: %s computes %s", act, family->model_type, family->acts);
+        return cop_fail(COP_ERR_UNSUPPORTED, "activation %s: %s computes %s", shown(text, act), family->model_type, family->acts);
     return COP_OK;
 }
 
@@ -214,11 +263,8 @@ static cop_status find_family(const json_t *config, const cop_folder_family **ou
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", f->model_type);
     }
-    char shown[40];
-    snprintf(shown, sizeof shown, "%s", type);
-    for (char *p = shown; *p; p++)
-        if (*p < 0x20 || *p > 0x7e) *p = '?';
-    return cop_fail(COP_ERR_UNSUPPORTED, "model_type %s is not known here: %s", shown, known);
+    char text[40];
+    return cop_fail(COP_ERR_UNSUPPORTED, "model_type %s is not known here: %s", shown(text, type), known);
 }
 
 // The values that count: text_config of a multimodal file, under the common names, over the defaults.
@@ -243,7 +289,8 @@ static cop_status add_keys(cop_folder_config *c, const cop_folder_family *family
     c->arch = family->arch;
     COP_TRY(check_computable(c, family));
     COP_TRY(cop_gguf_add_text(c->keys, "general.architecture", c->arch, strlen(c->arch)));
-    COP_TRY(add_shape(c));
+    if (family->prepare) COP_TRY(family->prepare(c));
+    COP_TRY(add_shape(c, family->own_kv_heads));
     if (family->keys) COP_TRY(family->keys(c));
     return add_tokens(c, config, generation);
 }
@@ -265,7 +312,7 @@ cop_status cop_folder_read_config(cop_folder_config *c, const cop_folder_family 
 
 void cop_folder_config_fini(cop_folder_config *c) {
     json_decref(c->values);
-    cop_free(c->divisors);
+    for (int i = 0; i < COP_FOLDER_MOST_EXTRA; i++) cop_free(c->extra[i].v);
     cop_gguf_writer_free(c->keys);
     *c = (cop_folder_config){0};
 }

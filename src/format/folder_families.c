@@ -1,6 +1,7 @@
 // The table of families that a Hugging Face folder may hold: how its configuration and its tensors are
 // called, and what GGUF's writers change in them. A family whose files look like llama's is one row.
 #include <math.h>
+#include <string.h>
 
 #include "format/folder_private.h"
 
@@ -106,6 +107,129 @@ static cop_status add_experts(cop_folder_config *c) {
 static cop_status mixtral_keys(cop_folder_config *c) {
     COP_TRY(add_experts(c));
     return mistral_keys(c);
+}
+
+// ---- lfm2: convolutions in most layers ----------------------------------------------------------
+
+static const cop_folder_rule lfm2_rules[] = {
+    {"model.embedding_norm", "token_embd_norm", COP_FOLDER_AS_IS},
+    {"model.layers.#.operator_norm", "blk.#.attn_norm", COP_FOLDER_AS_IS},
+    {"model.layers.#.self_attn.out_proj", "blk.#.attn_output", COP_FOLDER_AS_IS},
+    {"model.layers.#.self_attn.q_layernorm", "blk.#.attn_q_norm", COP_FOLDER_AS_IS},
+    {"model.layers.#.self_attn.k_layernorm", "blk.#.attn_k_norm", COP_FOLDER_AS_IS},
+    {"model.layers.#.conv.in_proj", "blk.#.shortconv.in_proj", COP_FOLDER_AS_IS},
+    {"model.layers.#.conv.conv", "blk.#.shortconv.conv", COP_FOLDER_SQUEEZE},
+    {"model.layers.#.conv.out_proj", "blk.#.shortconv.out_proj", COP_FOLDER_AS_IS},
+    {"model.layers.#.ffn_norm", "blk.#.ffn_norm", COP_FOLDER_AS_IS},
+    {"model.layers.#.feed_forward.w1", "blk.#.ffn_gate", COP_FOLDER_AS_IS},
+    {"model.layers.#.feed_forward.w2", "blk.#.ffn_down", COP_FOLDER_AS_IS},
+    {"model.layers.#.feed_forward.w3", "blk.#.ffn_up", COP_FOLDER_AS_IS},
+    {NULL, NULL, COP_FOLDER_AS_IS},
+};
+
+// The width of the feed-forward is said in a roundabout way.
+static cop_status lfm2_prepare(cop_folder_config *c) {
+    bool adjust;
+    int64_t width, multiple;
+    double factor;
+    COP_TRY(cop_json_bool(c->values, "block_auto_adjust_ff_dim", true, &adjust));
+    if (!adjust) return COP_OK;
+    COP_TRY(cop_json_int(c->values, "intermediate_size", 0, 1, 1 << 24, &width));
+    COP_TRY(cop_json_int(c->values, "block_multiple_of", 256, 1, 1 << 20, &multiple));
+    COP_TRY(cop_json_number(c->values, "block_ffn_dim_multiplier", 1, &factor));
+    if (!(factor > 0 && factor < 1e3)) return cop_fail(COP_ERR_FORMAT, "block_ffn_dim_multiplier: %g, need a positive number", factor);
+    width = (int64_t)(factor * (double)(2 * width / 3));
+    width = (width + multiple - 1) / multiple * multiple;
+    if (json_object_set_new(c->values, "intermediate_size", json_integer(width))) return cop_fail(COP_ERR_NOMEM, "configuration: cannot allocate");
+    return COP_OK;
+}
+
+// GGUF has one number of key heads per layer, 0 where a convolution is.
+static cop_status lfm2_keys(cop_folder_config *c) {
+    const json_t *types = cop_json_member(c->values, "layer_types"), *full = cop_json_member(c->values, "full_attn_idxs");
+    uint32_t heads[COP_FOLDER_MOST_LAYERS] = {0};
+    if (types && json_array_size(types) != (size_t)c->L)
+        return cop_fail(COP_ERR_FORMAT, "layer_types: %zu entries for %lld layers", json_array_size(types), (long long)c->L);
+    for (size_t i = 0; types && i < (size_t)c->L; i++) {
+        const char *type = json_string_value(json_array_get(types, i));
+        if (!type) return cop_fail(COP_ERR_FORMAT, "layer_types must hold texts");
+        heads[i] = strcmp(type, "conv") ? (uint32_t)c->G : 0;
+    }
+    for (size_t i = 0; !types && i < json_array_size(full); i++) {
+        json_int_t layer = json_is_integer(json_array_get(full, i)) ? json_integer_value(json_array_get(full, i)) : -1;
+        if (layer < 0 || layer >= c->L) return cop_fail(COP_ERR_FORMAT, "full_attn_idxs: entry %zu is no layer", i);
+        heads[layer] = (uint32_t)c->G;
+    }
+    if (!types && !full)
+        for (int64_t i = 0; i < c->L; i++) heads[i] = (uint32_t)c->G;
+    COP_TRY(cop_gguf_add_array(c->keys, "lfm2.attention.head_count_kv", COP_GGUF_U32, heads, (size_t)c->L));
+    COP_TRY(cop_folder_copy_int(c, "conv_L_cache", "shortconv.l_cache"));
+    return cop_folder_add_rope(c, NULL);
+}
+
+// ---- gpt2, gpt_bigcode, starcoder2: LayerNorm and biases ----------------------------------------
+
+static const char *const gpt_renames[] = {"n_embd", "hidden_size", "n_layer", "num_hidden_layers", "n_head", "num_attention_heads",
+                                          "n_positions", "max_position_embeddings", "n_inner", "intermediate_size",
+                                          "layer_norm_epsilon", "layer_norm_eps", "activation_function", "hidden_act", NULL};
+
+#define GPT_RULES(op)                                      \
+    {"wte", "token_embd", COP_FOLDER_AS_IS},               \
+    {"wpe", "position_embd", COP_FOLDER_AS_IS},            \
+    {"ln_f", "output_norm", COP_FOLDER_AS_IS},             \
+    {"h.#.ln_1", "blk.#.attn_norm", COP_FOLDER_AS_IS},     \
+    {"h.#.ln_2", "blk.#.ffn_norm", COP_FOLDER_AS_IS},      \
+    {"h.#.attn.c_attn", "blk.#.attn_qkv", op},             \
+    {"h.#.attn.c_proj", "blk.#.attn_output", op},          \
+    {"h.#.mlp.c_fc", "blk.#.ffn_up", op},                  \
+    {"h.#.mlp.c_proj", "blk.#.ffn_down", op},              \
+    {"h.#.attn.bias", NULL, COP_FOLDER_DROP},              \
+    {"h.#.attn.masked_bias", NULL, COP_FOLDER_DROP},       \
+    {NULL, NULL, COP_FOLDER_AS_IS}
+
+static const cop_folder_rule gpt2_rules[] = {GPT_RULES(COP_FOLDER_TRANSPOSE)};
+static const cop_folder_rule bigcode_rules[] = {GPT_RULES(COP_FOLDER_AS_IS)};
+
+// Switches of the library that change the scores, at values that nothing here computes.
+static cop_status gpt_prepare(cop_folder_config *c) {
+    bool scaled, by_layer, crossed;
+    COP_TRY(cop_json_bool(c->values, "scale_attn_weights", true, &scaled));
+    COP_TRY(cop_json_bool(c->values, "scale_attn_by_inverse_layer_idx", false, &by_layer));
+    COP_TRY(cop_json_bool(c->values, "add_cross_attention", false, &crossed));
+    if (!scaled || by_layer || crossed)
+        return cop_fail(COP_ERR_UNSUPPORTED, "%s", !scaled ? "scale_attn_weights: false, need true" : by_layer ? "scale_attn_by_inverse_layer_idx: true, need false" : "add_cross_attention: true, need false");
+    return COP_OK;
+}
+
+static cop_status bigcode_prepare(cop_folder_config *c) {
+    bool one;
+    COP_TRY(gpt_prepare(c));
+    COP_TRY(cop_json_bool(c->values, "multi_query", true, &one));
+    if (!one) return cop_fail(COP_ERR_UNSUPPORTED, "multi_query: false, need true");
+    if (json_object_set_new(c->values, "num_key_value_heads", json_integer(1))) return cop_fail(COP_ERR_NOMEM, "configuration: cannot allocate");
+    return COP_OK;
+}
+
+static const cop_folder_rule starcoder2_rules[] = {
+    {"model.layers.#.mlp.c_fc", "blk.#.ffn_up", COP_FOLDER_AS_IS},
+    {"model.layers.#.mlp.c_proj", "blk.#.ffn_down", COP_FOLDER_AS_IS},
+    {NULL, NULL, COP_FOLDER_AS_IS},
+};
+
+// ---- phi3: fused matrices as in GGUF -----------------------------------------------------------
+
+static const cop_folder_rule phi3_rules[] = {
+    {"model.layers.#.self_attn.qkv_proj", "blk.#.attn_qkv", COP_FOLDER_AS_IS},
+    {"model.layers.#.mlp.gate_up_proj", "blk.#.ffn_up", COP_FOLDER_AS_IS},
+    {NULL, NULL, COP_FOLDER_AS_IS},
+};
+
+static cop_status phi3_keys(cop_folder_config *c) {
+    int64_t window;
+    COP_TRY(cop_json_int(c->values, "sliding_window", 0, 1, 1 << 30, &window));
+    if (window) COP_TRY(cop_folder_add_window(c, window, 0, 0));
+    else COP_TRY(cop_folder_add_int(c, "attention.sliding_window", 0));  // GGUF takes 2047 for granted at 4096 positions
+    return cop_folder_add_rope(c, NULL);
 }
 
 // ---- qwen2, qwen3: a window, switched on and off, from a layer on ------------------------------
@@ -219,6 +343,27 @@ const cop_folder_family cop_folder_families[] = {
     {.model_type = "olmo2", .arch = "olmo2", .acts = "silu swish", .rules = olmo2_rules, .keys = llama_keys,
      .defaults = JSON({"vocab_size": 50304, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
                        "num_attention_heads": 32, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5})},
+    {.model_type = "lfm2", .arch = "lfm2", .acts = "silu swish", .rules = lfm2_rules, .prepare = lfm2_prepare, .keys = lfm2_keys, .own_kv_heads = true,
+     .renames = (const char *const[]){"norm_eps", "rms_norm_eps", "block_ff_dim", "intermediate_size", "tie_embedding", "tie_word_embeddings", NULL},
+     .defaults = JSON({"vocab_size": 65536, "hidden_size": 2560, "intermediate_size": 12288, "num_hidden_layers": 32,
+                       "num_attention_heads": 32, "num_key_value_heads": 8, "max_position_embeddings": 128000,
+                       "rms_norm_eps": 1e-5, "rope_theta": 1e6, "conv_L_cache": 3, "tie_word_embeddings": true})},
+    {.model_type = "gpt2", .arch = "gpt2", .acts = "gelu_new gelu_pytorch_tanh", .rules = gpt2_rules, .renames = gpt_renames, .prepare = gpt_prepare,
+     .defaults = JSON({"vocab_size": 50257, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+                       "max_position_embeddings": 1024, "layer_norm_eps": 1e-5, "tie_word_embeddings": true})},
+    {.model_type = "gpt_bigcode", .arch = "starcoder", .acts = "gelu_pytorch_tanh gelu_new", .rules = bigcode_rules, .renames = gpt_renames,
+     .prepare = bigcode_prepare,
+     .defaults = JSON({"vocab_size": 50257, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+                       "max_position_embeddings": 1024, "layer_norm_eps": 1e-5, "tie_word_embeddings": true})},
+    {.model_type = "starcoder2", .arch = "starcoder2", .acts = "gelu_pytorch_tanh", .rules = starcoder2_rules, .keys = mistral_keys,
+     .renames = (const char *const[]){"norm_epsilon", "layer_norm_eps", NULL},
+     .defaults = JSON({"vocab_size": 49152, "hidden_size": 3072, "intermediate_size": 12288, "num_hidden_layers": 30,
+                       "num_attention_heads": 24, "num_key_value_heads": 2, "max_position_embeddings": 4096,
+                       "layer_norm_eps": 1e-5, "tie_word_embeddings": true})},
+    {.model_type = "phi3", .arch = "phi3", .acts = "silu swish", .rules = phi3_rules, .keys = phi3_keys,
+     .defaults = JSON({"vocab_size": 32064, "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32,
+                       "num_attention_heads": 32, "max_position_embeddings": 4096, "original_max_position_embeddings": 4096,
+                       "rms_norm_eps": 1e-5})},
     {.model_type = "qwen3_moe", .arch = "qwen3moe", .acts = "silu swish", .rules = qwen3moe_rules, .keys = qwen3moe_keys,
      .renames = (const char *const[]){"num_experts", "num_local_experts", NULL},
      .defaults = JSON({"vocab_size": 151936, "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 24,

@@ -9,6 +9,7 @@
 #include "format/safetensors.h"
 
 #define COP_FOLDER_MOST_LAYERS 4096
+#define COP_FOLDER_MOST_EXTRA 2
 
 // How the bytes under a GGUF name come from those under a published name.
 typedef enum cop_folder_op {
@@ -17,10 +18,8 @@ typedef enum cop_folder_op {
     COP_FOLDER_PERMUTE_K,  // the same, as many heads as keys have
     COP_FOLDER_TRANSPOSE,  // [in][out] becomes [out][in]; a vector stays
     COP_FOLDER_PLUS_ONE,   // F32: x + 1
-    COP_FOLDER_SQUEEZE,    // dimensions of 1 are dropped
+    COP_FOLDER_SQUEEZE,    // [n][1][m] becomes [n][m]
     COP_FOLDER_STACK,      // one tensor per expert becomes [experts][out][in]
-    COP_FOLDER_FIRST_HALF, // of the rows of a matrix
-    COP_FOLDER_SECOND_HALF,
     COP_FOLDER_DROP        // not a weight, or one that nothing here uses
 } cop_folder_op;
 
@@ -36,8 +35,11 @@ typedef struct cop_folder_config {
     const char *arch;      // GGUF's
     cop_gguf_writer *keys;
     int64_t L, H, G, K, D;  // layers, query heads, key heads, head size, width
-    float *divisors;       // [n_divisors]: of llama 3's rope; the tensor rope_freqs.weight
-    size_t n_divisors;
+    struct cop_folder_extra {
+        const char *name;  // NULL: none
+        float *v;          // [n]
+        size_t n;
+    } extra[COP_FOLDER_MOST_EXTRA];  // tensors that the configuration gives: rope_freqs.weight and its like
     bool tied;             // the embedding is the output matrix
 } cop_folder_config;
 
@@ -48,14 +50,16 @@ typedef struct cop_folder_family {
     const char *acts;             // activations that the family computes, separated by spaces
     const char *const *renames;   // pairs (name in this family's files, common name), ends with NULL; or NULL
     const cop_folder_rule *rules; // they come before the common ones; ends with a NULL from
-    cop_status (*keys)(cop_folder_config *c);  // beyond the common keys; may be NULL
+    bool own_kv_heads;            // `keys` adds attention.head_count_kv
+    cop_status (*prepare)(cop_folder_config *c);  // changes c->values before they become keys; may be NULL
+    cop_status (*keys)(cop_folder_config *c);     // beyond the common keys; may be NULL
 } cop_folder_family;
 
 extern const cop_folder_family cop_folder_families[];    // folder_families.c; ends with a NULL model_type
 extern const cop_folder_rule cop_folder_common_rules[];  // ends with a NULL from
 
 /* folder_config.c: keys from the texts of config.json and generation_config.json (may be NULL).
- * *family is the row of the table; c->values and c->divisors are the caller's to free, also on failure. */
+ * *family is the row of the table; c is the caller's to fini, also on failure. */
 cop_status cop_folder_read_config(cop_folder_config *c, const cop_folder_family **family, const char *config, size_t config_bytes,
                                   const char *generation, size_t generation_bytes);
 void cop_folder_config_fini(cop_folder_config *c);
@@ -67,7 +71,7 @@ cop_status cop_folder_copy_number(cop_folder_config *c, const char *name, const 
 cop_status cop_folder_add_int(cop_folder_config *c, const char *key, int64_t value);
 cop_status cop_folder_add_number(cop_folder_config *c, const char *key, double value);
 /* The rope of all layers, or of layer type `type` where rope_parameters has one object per type: its base
- * goes to rope.freq_base, its scaling to rope.scaling.*, or to c->divisors. */
+ * goes to rope.freq_base, its scaling to rope.scaling.* and c->extra. */
 cop_status cop_folder_add_rope(cop_folder_config *c, const char *type);
 /* attention.sliding_window and its pattern: layer_types where it is given, else layers from `first` on with
  * every `period`-th (i + 1) % period == 0 full; period 0: none. window 0: nothing is written. */
