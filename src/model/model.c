@@ -23,6 +23,7 @@ const cop_family *const cop_families[] = {
     &cop_family_starcoder,
     &cop_family_starcoder2,
     &cop_family_phi3,
+    &cop_family_bert,
     NULL,
 };
 

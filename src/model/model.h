@@ -179,7 +179,7 @@ enum {
 extern const cop_family *const cop_families[];  // model.c, ends with NULL
 extern const cop_family cop_family_llama, cop_family_qwen2, cop_family_qwen3, cop_family_qwen3moe, cop_family_gemma2,
     cop_family_gemma3, cop_family_granite, cop_family_lfm2, cop_family_olmo2, cop_family_smollm3, cop_family_gpt2,
-    cop_family_starcoder, cop_family_starcoder2, cop_family_phi3;
+    cop_family_starcoder, cop_family_starcoder2, cop_family_phi3, cop_family_bert;
 
 // ---- forward ----------------------------------------------------------------------------------
 

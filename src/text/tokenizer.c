@@ -280,6 +280,7 @@ int32_t cop_tokenizer_eos(const cop_tokenizer *tok) { return tok->eos; }
 int32_t cop_tokenizer_unk(const cop_tokenizer *tok) { return tok->unk; }
 int32_t cop_tokenizer_pad(const cop_tokenizer *tok) { return tok->pad; }
 bool cop_tokenizer_adds_bos(const cop_tokenizer *tok) { return tok->n_before && tok->before[0] == tok->bos; }
+int cop_tokenizer_n_behind(const cop_tokenizer *tok) { return tok->n_behind; }
 bool cop_tokenizer_adds_space(const cop_tokenizer *tok) { return tok->add_space_prefix; }
 const char *cop_tokenizer_template(const cop_tokenizer *tok) { return tok->chat_template; }
 

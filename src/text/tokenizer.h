@@ -72,6 +72,7 @@ int32_t cop_tokenizer_eos(const cop_tokenizer *tok);
 int32_t cop_tokenizer_unk(const cop_tokenizer *tok);
 int32_t cop_tokenizer_pad(const cop_tokenizer *tok);
 bool cop_tokenizer_adds_bos(const cop_tokenizer *tok);
+int cop_tokenizer_n_behind(const cop_tokenizer *tok);  // tokens that add_special puts behind a text
 bool cop_tokenizer_adds_space(const cop_tokenizer *tok);  // a text's first token begins with a space that is not text
 /* The id whose text in the vocabulary is exactly text[0..bytes), or -1. */
 int32_t cop_tokenizer_find(const cop_tokenizer *tok, const char *text, size_t bytes);
