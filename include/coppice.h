@@ -89,7 +89,9 @@ typedef struct cop_session_options {
     const char *cache_type;   /* "f16", "bf16", "q8_0", "f32"; NULL: f16 */
     float temp;               /* 0: greedy */
     int top_k;                /* 0: off */
+    float typical_p;          /* 0, 1: off */
     float top_p, min_p;       /* 1, 0: off */
+    const char *samplers;     /* their order, "top_k,typical_p,top_p,min_p,temp" when NULL; penalties come first */
     float repeat_penalty;     /* 1: off */
     float frequency_penalty, presence_penalty; /* 0: off */
     int penalty_window;       /* last tokens that count as seen */

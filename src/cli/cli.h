@@ -69,16 +69,21 @@ typedef struct cop_draft_args {
 /* Options of the commands that write text: what ends it and how tokens are chosen. */
 typedef struct cop_sampling_args {
     cop_texts stop;
+    const char *samplers;
     int32_t top_k, penalty_window;
-    double temp, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty;
+    double temp, typical_p, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty;
     uint64_t seed;
 } cop_sampling_args;
 #define COP_SAMPLING_ARGS(type, field)                                                                                                \
     {0, "stop", COP_ARG_TEXTS, offsetof(type, field.stop), 0, 0, "TEXT", "end before this text; may be given several times"},         \
     {0, "temp", COP_ARG_NUMBER, offsetof(type, field.temp), 0, 100, "T", "temperature; 0, the default, takes the most probable token"}, \
     {0, "top-k", COP_ARG_INT, offsetof(type, field.top_k), 0, 1 << 24, "K", "keep the K most probable tokens; 0: all"},               \
+    {0, "typical-p", COP_ARG_NUMBER, offsetof(type, field.typical_p), 0, 1, "P",                                                      \
+     "keep the tokens of nearly average surprise, of probability P; 1: all"},                                                         \
     {0, "top-p", COP_ARG_NUMBER, offsetof(type, field.top_p), 0, 1, "P", "keep the smallest set of probability P; 1: all"},           \
     {0, "min-p", COP_ARG_NUMBER, offsetof(type, field.min_p), 0, 1, "P", "drop tokens below P times the most probable one"},          \
+    {0, "samplers", COP_ARG_TEXT, offsetof(type, field.samplers), 0, 0, "LIST",                                                       \
+     "their order after the penalties; default top_k,typical_p,top_p,min_p,temp"},                                                    \
     {0, "repeat-penalty", COP_ARG_NUMBER, offsetof(type, field.repeat_penalty), 0.01, 100, "X", "divide the logits of seen tokens; 1: off"}, \
     {0, "frequency-penalty", COP_ARG_NUMBER, offsetof(type, field.frequency_penalty), -100, 100, "X", "subtract per occurrence"},      \
     {0, "presence-penalty", COP_ARG_NUMBER, offsetof(type, field.presence_penalty), -100, 100, "X", "subtract once from seen tokens"}, \

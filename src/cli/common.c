@@ -93,12 +93,14 @@ cop_status cop_cli_draft_options(cop_session_options *out, cop_draft_args *args)
     return COP_OK;
 }
 
-cop_sampling_args cop_cli_sampling_defaults(void) { return (cop_sampling_args){.top_p = 1, .repeat_penalty = 1, .penalty_window = 64}; }
+cop_sampling_args cop_cli_sampling_defaults(void) { return (cop_sampling_args){.typical_p = 1, .top_p = 1, .repeat_penalty = 1, .penalty_window = 64}; }
 
 void cop_cli_sampling_options(cop_session_options *out, const cop_sampling_args *args) {
     out->temp = (float)args->temp;
     out->top_k = args->top_k;
+    out->typical_p = (float)args->typical_p;
     out->top_p = (float)args->top_p;
+    out->samplers = args->samplers;
     out->min_p = (float)args->min_p;
     out->repeat_penalty = (float)args->repeat_penalty;
     out->frequency_penalty = (float)args->frequency_penalty;

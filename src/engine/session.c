@@ -9,7 +9,7 @@
 #define TREE_NODES 64     // nodes of a tree, the root included
 
 cop_session_options cop_session_defaults(void) {
-    return (cop_session_options){.top_p = 1, .repeat_penalty = 1, .penalty_window = 64, .remember = 1};
+    return (cop_session_options){.typical_p = 1, .top_p = 1, .repeat_penalty = 1, .penalty_window = 64, .remember = 1};
 }
 
 static cop_status check_number(const char *name, double v) {
@@ -22,6 +22,7 @@ static cop_status check_number(const char *name, double v) {
 static cop_status check_sampling(const cop_session_options *o) {
     COP_TRY(check_number("temp", (double)o->temp));
     COP_TRY(check_number("top_k", o->top_k));
+    COP_TRY(check_number("typical_p", (double)o->typical_p));
     COP_TRY(check_number("top_p", (double)o->top_p));
     COP_TRY(check_number("min_p", (double)o->min_p));
     COP_TRY(check_number("repeat_penalty", (double)o->repeat_penalty));
@@ -31,15 +32,17 @@ static cop_status check_sampling(const cop_session_options *o) {
 }
 
 static cop_status open_sampler(cop_session *s, const cop_session_options *o) {
+    cop_sampling sampling = {.temp = o->temp, .top_k = o->top_k, .typical_p = o->typical_p, .top_p = o->top_p, .min_p = o->min_p,
+                             .repeat_penalty = o->repeat_penalty, .frequency_penalty = o->frequency_penalty,
+                             .presence_penalty = o->presence_penalty, .penalty_window = o->penalty_window,
+                             .seed = o->seed, .n_bias = o->n_bias};
     COP_TRY(check_sampling(o));
+    if (o->samplers) COP_TRY(cop_sampling_parse_chain(&sampling, o->samplers));
     if (o->n_bias < 0 || o->n_bias > COP_MAX_BIAS) return cop_fail(COP_ERR_ARG, "%d logit biases, at most %d", o->n_bias, COP_MAX_BIAS);
     cop_logit_bias *bias = cop_alloc_array((size_t)o->n_bias, sizeof *bias);
     if (!bias) return cop_fail(COP_ERR_NOMEM, "session: cannot allocate");
     for (int i = 0; i < o->n_bias; i++) bias[i] = (cop_logit_bias){o->bias_tokens[i], o->bias_values[i]};
-    const cop_sampling sampling = {.temp = o->temp, .top_k = o->top_k, .top_p = o->top_p, .min_p = o->min_p,
-                                   .repeat_penalty = o->repeat_penalty, .frequency_penalty = o->frequency_penalty,
-                                   .presence_penalty = o->presence_penalty, .penalty_window = o->penalty_window,
-                                   .seed = o->seed, .bias = bias, .n_bias = o->n_bias};
+    sampling.bias = bias;
     cop_status st = cop_sampler_new(&s->sampler, &sampling, s->engine->model->desc.V);
     cop_free(bias);
     return st;
@@ -234,6 +237,7 @@ cop_status cop_session_fork(cop_session **out, const cop_session *from) {
     o.n_bias = 0;
     o.n_stop = 0;
     o.n_lora = 0;
+    o.samplers = NULL;
     cop_session *s = NULL;
     COP_TRY(new_session(&s, from->engine, &o, from));
     cop_engine_share_adapters(from->engine, &from->adapters, &s->adapters);

@@ -6,11 +6,13 @@
 
 #include "base/alloc.h"
 #include "base/maths.h"
+#include "base/nearest.h"
 #include "base/noise.h"
 
 const cop_option cop_sampling_options[] = {
     COP_OPTION_FLOAT(cop_sampling, temp, 0, 0, 100, "temperature; 0 takes the most probable token"),
     COP_OPTION_INT(cop_sampling, top_k, 0, 0, 1 << 24, "keep the k most probable tokens; 0: all"),
+    COP_OPTION_FLOAT(cop_sampling, typical_p, 1, 0, 1, "keep the tokens of nearly average surprise, of this probability; 1: all"),
     COP_OPTION_FLOAT(cop_sampling, top_p, 1, 0, 1, "keep the smallest set of this probability; 1: all"),
     COP_OPTION_FLOAT(cop_sampling, min_p, 0, 0, 1, "drop tokens below this share of the most probable one; 0: none"),
     COP_OPTION_FLOAT(cop_sampling, repeat_penalty, 1, 0.01, 100, "divide the logits of seen tokens; 1: off"),
@@ -23,15 +25,69 @@ const cop_option cop_sampling_options[] = {
 typedef struct candidate {
     float logit;
     int32_t token;
+    float key;  // what a filter sorts by, the least first
 } candidate;
 
 struct cop_sampler {
     cop_sampling sampling;
     int V;
     candidate *kept;       // [V]
+    float divisor;         // what the draw still has to divide logits by: a temperature that ends the chain
     int32_t *counts;       // [V] occurrences in the window, zero between calls
     cop_logit_bias *bias;  // own copy
 };
+
+// ---- the chain ----------------------------------------------------------------------------------
+
+static const char *const filters[COP_N_FILTERS + 1] = {NULL, "top_k", "typical_p", "top_p", "min_p", "temp"};
+
+static cop_status unknown_filter(const char *name) {
+    for (int f = 1; f <= COP_N_FILTERS; f++)
+        if (cop_word_is_near(name, filters[f])) return cop_fail(COP_ERR_ARG, "samplers: no %s; the nearest is %s", name, filters[f]);
+    return cop_fail(COP_ERR_ARG, "samplers: no %s; there are top_k, typical_p, top_p, min_p, temp", name);
+}
+
+cop_status cop_sampling_parse_chain(cop_sampling *sampling, const char *text) {
+    int n = 0;
+    memset(sampling->chain, 0, sizeof sampling->chain);
+    for (const char *at = text;; at++) {
+        char name[16];
+        const size_t bytes = strcspn(at, ",");
+        memcpy(name, at, bytes < sizeof name ? bytes : sizeof name - 1);
+        name[bytes < sizeof name ? bytes : sizeof name - 1] = 0;
+        int f = 1;
+        while (f <= COP_N_FILTERS && strcmp(name, filters[f])) f++;
+        if (f > COP_N_FILTERS) return unknown_filter(name);
+        if (memchr(sampling->chain, f, sizeof sampling->chain)) return cop_fail(COP_ERR_ARG, "samplers: %s is named twice", name);
+        sampling->chain[n++] = (uint8_t)f;
+        at += bytes;
+        if (!*at) return COP_OK;
+    }
+}
+
+// The filters that do something, in order.
+static bool is_on(const cop_sampling *o, int filter) {
+    switch (filter) {
+    case COP_FILTER_TOP_K: return o->top_k > 0;
+    case COP_FILTER_TYPICAL_P: return o->typical_p > 0 && o->typical_p < 1;
+    case COP_FILTER_TOP_P: return o->top_p < 1;
+    case COP_FILTER_MIN_P: return o->min_p > 0;
+    default: return o->temp != 0 && o->temp != 1;
+    }
+}
+
+static cop_status plan_chain(cop_sampling *o) {
+    uint8_t order[COP_N_FILTERS] = {1, 2, 3, 4, 5};
+    int n = 0;
+    if (o->chain[0]) memcpy(order, o->chain, sizeof order);
+    for (int f = 1; f <= COP_N_FILTERS; f++)
+        if (is_on(o, f) && !memchr(order, f, sizeof order))
+            return cop_fail(COP_ERR_ARG, "samplers: %s is set, but the order does not name it", filters[f]);
+    memset(o->chain, 0, sizeof o->chain);
+    for (int i = 0; i < COP_N_FILTERS; i++)
+        if (order[i] && is_on(o, order[i])) o->chain[n++] = order[i];
+    return COP_OK;
+}
 
 cop_status cop_sampler_new(cop_sampler **out, const cop_sampling *sampling, int V) {
     *out = NULL;
@@ -50,6 +106,11 @@ cop_status cop_sampler_new(cop_sampler **out, const cop_sampling *sampling, int 
     if (!s->kept || !s->counts || !s->bias) {
         cop_sampler_free(s);
         return cop_fail(COP_ERR_NOMEM, "sampler: cannot allocate for %d tokens", V);
+    }
+    cop_status st = plan_chain(&s->sampling);
+    if (st) {
+        cop_sampler_free(s);
+        return st;
     }
     if (sampling->n_bias) memcpy(s->bias, sampling->bias, (size_t)sampling->n_bias * sizeof *s->bias);
     s->sampling.bias = s->bias;
@@ -105,8 +166,9 @@ static int32_t argmax(const float *x, int n) {
 // a comes before b: larger logit, then smaller token.
 static bool before(candidate a, candidate b) { return a.logit > b.logit || (a.logit == b.logit && a.token < b.token); }
 
-static int compare(const void *a, const void *b) {
-    return before(*(const candidate *)a, *(const candidate *)b) ? -1 : 1;
+static int compare_keys(const void *a, const void *b) {
+    const candidate *x = a, *y = b;
+    return x->key < y->key || (x->key == y->key && x->token < y->token) ? -1 : 1;
 }
 
 // kept[0 … k) is a heap with the last in order on top.
@@ -123,75 +185,115 @@ static void sink(candidate *heap, int n, int i) {
     }
 }
 
-static int keep_top_k(cop_sampler *s, const float *logits, int k) {
-    candidate *heap = s->kept;
-    for (int i = 0; i < k; i++) heap[i] = (candidate){logits[i], i};
-    for (int i = k / 2; i-- > 0;) sink(heap, k, i);
-    for (int i = k; i < s->V; i++) {
-        candidate c = {logits[i], i};
-        if (!before(c, heap[0])) continue;
-        heap[0] = c;
-        sink(heap, k, 0);
-    }
+static void offer(candidate *heap, int k, candidate c) {
+    if (!before(c, heap[0])) return;
+    heap[0] = c;
+    sink(heap, k, 0);
+}
+
+// The k candidates that come first.
+static int keep_top_k(candidate *c, int n, int k) {
+    if (k >= n) return n;
+    for (int i = k / 2; i-- > 0;) sink(c, k, i);
+    for (int i = k; i < n; i++) offer(c, k, c[i]);
     return k;
 }
 
-// The tokens within `span` of the maximum, in order; more of them as span grows.
-static int keep_span(cop_sampler *s, const float *logits, float max, float span) {
-    int n = 0;
-    for (int i = 0; i < s->V; i++)
-        if (logits[i] >= max - span) s->kept[n++] = (candidate){logits[i], i};
-    return n;
+// The same of the whole vocabulary, which is not copied.
+static int take_top_k(cop_sampler *s, const float *logits, int k) {
+    if (k > s->V) k = s->V;
+    for (int i = 0; i < k; i++) s->kept[i] = (candidate){logits[i], i, 0};
+    for (int i = k / 2; i-- > 0;) sink(s->kept, k, i);
+    for (int i = k; i < s->V; i++) offer(s->kept, k, (candidate){logits[i], i, 0});
+    return k;
 }
 
-// Smallest prefix of the sorted candidates whose share of `total` reaches top_p; 0 when all fall short.
-static int cut_top_p(const cop_sampler *s, int n, float max, double total) {
-    double sum = 0;
+static float largest(const candidate *c, int n) {
+    float max = c[0].logit;
+    for (int i = 1; i < n; i++) max = c[i].logit > max ? c[i].logit : max;
+    return max;
+}
+
+// Puts the candidates with a key of at most `most` in front, sorted; returns their number.
+static int sort_within(candidate *c, int n, float most) {
+    int m = 0;
     for (int i = 0; i < n; i++) {
-        sum += cop_exp((double)(s->kept[i].logit - max));
-        if (sum >= (double)s->sampling.top_p * total) return i + 1;
+        if (!(c[i].key <= most)) continue;
+        candidate t = c[m];
+        c[m++] = c[i];
+        c[i] = t;
     }
-    return 0;
+    qsort(c, (size_t)m, sizeof *c, compare_keys);
+    return m;
 }
 
-// Without top-k the whole vocabulary counts towards the total, but only the head has to be sorted.
-static int keep_top_p(cop_sampler *s, const float *logits, float max) {
+// The smallest set of the share p of the probability, by rising key from `least`. Only the head has to be
+// sorted: of a whole vocabulary few tokens lie within a small span.
+static int keep_share(candidate *c, int n, float p, float least) {
+    const float max = largest(c, n);
     double total = 0;
-    for (int i = 0; i < s->V; i++) total += cop_exp((double)(logits[i] - max));
+    for (int i = 0; i < n; i++) total += cop_exp((double)(c[i].logit - max));
     for (float span = 4;; span *= 2) {
-        int n = keep_span(s, logits, max, span);
-        qsort(s->kept, (size_t)n, sizeof *s->kept, compare);
-        int cut = cut_top_p(s, n, max, total);
-        if (cut) return cut;
-        if (span > 1000) return n;
+        const int m = sort_within(c, n, least + span);
+        double sum = 0;
+        for (int i = 0; i < m; i++) {
+            sum += cop_exp((double)(c[i].logit - max));
+            if (sum >= (double)p * total) return i + 1;
+        }
+        if (span > 1000) return m > 0 ? m : n;
     }
 }
 
-static int keep(cop_sampler *s, const float *logits) {
+static int keep_top_p(candidate *c, int n, float p) {
+    for (int i = 0; i < n; i++) c[i].key = -c[i].logit;
+    return keep_share(c, n, p, -largest(c, n));
+}
+
+// By distance of the surprise -log p from its mean, the entropy. With gaps g to the best logit that is
+// |g - mean g|: the logarithm of the total cancels.
+static int keep_typical(candidate *c, int n, float p) {
+    const float max = largest(c, n);
+    double total = 0, sum = 0;
+    for (int i = 0; i < n; i++) {
+        const double weight = cop_exp((double)(c[i].logit - max));
+        total += weight;
+        if (weight > 0) sum += weight * (double)(max - c[i].logit);
+    }
+    for (int i = 0; i < n; i++) c[i].key = fabsf(max - c[i].logit - (float)(sum / total));
+    return keep_share(c, n, p, 0);
+}
+
+static int keep_min_p(candidate *c, int n, float min_p) {
+    const float low = largest(c, n) + (float)cop_log((double)min_p);
+    int m = 0;
+    for (int i = 0; i < n; i++)
+        if (c[i].logit >= low) c[m++] = c[i];
+    return m;
+}
+
+static int apply_filter(cop_sampler *s, int filter, bool last, int n) {
     const cop_sampling *o = &s->sampling;
-    float max = logits[argmax(logits, s->V)];
-    int n;
-    if (o->top_k > 0 && o->top_k < s->V) {
-        n = keep_top_k(s, logits, o->top_k);
-        if (o->top_p < 1) {
-            qsort(s->kept, (size_t)n, sizeof *s->kept, compare);
-            double total = 0;
-            for (int i = 0; i < n; i++) total += cop_exp((double)(s->kept[i].logit - max));
-            int cut = cut_top_p(s, n, max, total);
-            n = cut ? cut : n;
-        }
-    } else if (o->top_p < 1) {
-        n = keep_top_p(s, logits, max);
-    } else {
-        n = keep_span(s, logits, max, INFINITY);
+    switch (filter) {
+    case COP_FILTER_TOP_K: return keep_top_k(s->kept, n, o->top_k);
+    case COP_FILTER_TYPICAL_P: return keep_typical(s->kept, n, o->typical_p);
+    case COP_FILTER_TOP_P: return keep_top_p(s->kept, n, o->top_p);
+    case COP_FILTER_MIN_P: return keep_min_p(s->kept, n, o->min_p);
+    default:
+        s->divisor = last ? o->temp : 1;
+        for (int i = 0; !last && i < n; i++) s->kept[i].logit /= o->temp;
+        return n;
     }
-    if (o->min_p > 0) {
-        float low = max + (float)cop_log((double)o->min_p);
-        int m = 0;
-        for (int i = 0; i < n; i++)
-            if (s->kept[i].logit >= low) s->kept[m++] = s->kept[i];
-        n = m;
-    }
+}
+
+// What the chain leaves of the vocabulary, in s->kept; 0 when no logit is a number.
+static int keep(cop_sampler *s, const float *logits) {
+    const uint8_t *chain = s->sampling.chain;
+    int n = 0, first = chain[0] == COP_FILTER_TOP_K;
+    if (first) n = take_top_k(s, logits, s->sampling.top_k);
+    for (int i = 0; !first && i < s->V; i++)
+        if (logits[i] >= -INFINITY) s->kept[n++] = (candidate){logits[i], i, 0};
+    s->divisor = 1;
+    for (int i = first; i < COP_N_FILTERS && chain[i] && n; i++) n = apply_filter(s, chain[i], i + 1 == COP_N_FILTERS || !chain[i + 1], n);
     return n;
 }
 
@@ -209,7 +311,7 @@ static int32_t draw(const cop_sampler *s, int n, uint64_t position) {
     int32_t token = s->kept[0].token;
     for (int i = 0; i < n; i++) {
         candidate c = s->kept[i];
-        float scaled = c.logit / o->temp;
+        float scaled = c.logit / s->divisor;
         uint64_t bits = cop_noise_bits(o->seed, COP_NOISE_SAMPLE, position, (uint64_t)c.token);
         if (scaled + gumbel_bound(bits) < best) continue;  // cannot win: saves two logarithms
         float score = scaled + cop_noise_gumbel(o->seed, COP_NOISE_SAMPLE, position, (uint64_t)c.token);
@@ -235,13 +337,13 @@ int cop_sampler_rank(cop_sampler *s, float *logits, int64_t position, const int3
     const cop_sampling *o = &s->sampling;
     penalise(s, logits, history, n_history, path, n_path);
     if (k > s->V) k = s->V;
-    int n = o->temp == 0 ? keep_top_k(s, logits, k) : keep(s, logits);
+    int n = o->temp == 0 ? take_top_k(s, logits, k) : keep(s, logits);
     if (n == 0) return tokens[0] = argmax(logits, s->V), 1;
     int m = 0;  // the best so far, in order, at the front
     for (int i = 0; i < n; i++) {
         candidate c = s->kept[i];
         if (o->temp != 0) {
-            c.logit /= o->temp;
+            c.logit /= s->divisor;
             uint64_t bits = cop_noise_bits(o->seed, COP_NOISE_SAMPLE, (uint64_t)position, (uint64_t)c.token);
             if (m == k && c.logit + gumbel_bound(bits) < s->kept[k - 1].logit) continue;
             c.logit += cop_noise_gumbel(o->seed, COP_NOISE_SAMPLE, (uint64_t)position, (uint64_t)c.token);
@@ -267,7 +369,7 @@ void cop_sampler_probabilities(cop_sampler *s, float *logits, const int32_t *his
     float max = s->kept[0].logit;
     double sum = 0;
     for (int i = 1; i < n; i++) max = s->kept[i].logit > max ? s->kept[i].logit : max;
-    for (int i = 0; i < n; i++) sum += cop_exp((double)((s->kept[i].logit - max) / s->sampling.temp));
+    for (int i = 0; i < n; i++) sum += cop_exp((double)((s->kept[i].logit - max) / s->divisor));
     for (int i = 0; i < n; i++)
-        probabilities[s->kept[i].token] = (float)(cop_exp((double)((s->kept[i].logit - max) / s->sampling.temp)) / sum);
+        probabilities[s->kept[i].token] = (float)(cop_exp((double)((s->kept[i].logit - max) / s->divisor)) / sum);
 }

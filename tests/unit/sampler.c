@@ -164,6 +164,113 @@ static void a_bias_can_forbid_and_force(void **state) {
     assert_int_equal(cop_sampler_new(&s, &o, V), COP_ERR_ARG);
 }
 
+// The definition of Meister et al.: tokens by |surprise - entropy|, until their probability reaches the share.
+static void typical_set(bool *kept, double share) {
+    double p[V], entropy = 0, sum = 0;
+    bool all[V];
+    memset(all, 1, sizeof all);
+    softmax(p, 1, all);
+    for (int t = 0; t < V; t++) entropy -= p[t] * log(p[t]);
+    memset(kept, 0, V * sizeof *kept);
+    while (sum < share) {
+        int best = -1;
+        for (int t = 0; t < V; t++)
+            if (!kept[t] && (best < 0 || fabs(-log(p[t]) - entropy) < fabs(-log(p[best]) - entropy))) best = t;
+        kept[best] = true;
+        sum += p[best];
+    }
+}
+
+static void typical_p_keeps_the_tokens_of_nearly_average_surprise(void **state) {
+    (void)state;
+    const float shares[] = {0.01f, 0.2f, 0.5f, 0.9f};
+    for (int i = 0; i < 4; i++) {
+        bool kept[V];
+        double p[V];
+        typical_set(kept, (double)shares[i]);
+        softmax(p, 1, kept);
+        if (i == 1) assert_false(kept[3]);  // not the most probable token
+        cop_sampling o = plain();
+        o.temp = 1;
+        o.typical_p = shares[i];
+        cop_sampler *s = new_sampler(&o, V);
+        assert_true(chi_square(s, p, 100000) < 35);
+        cop_sampler_free(s);
+    }
+}
+
+static cop_sampler *chained(cop_sampling *o, const char *chain) {
+    if (cop_sampling_parse_chain(o, chain)) fail_msg("%s", cop_error_text());
+    return new_sampler(o, V);
+}
+
+static void filters_work_in_the_order_that_is_given(void **state) {
+    (void)state;
+    cop_sampling o = plain();
+    o.temp = 2;
+    o.min_p = 0.2f;
+    bool before[V] = {[3] = true, [4] = true, [9] = true, [7] = true};  // within log 5 of the best
+    bool after[V] = {0};                                               // within twice that once halved
+    double p[V];
+    for (int t = 0; t < V; t++) after[t] = logits[t] >= 3 - 2 * 1.609f;
+    softmax(p, 2, before);
+    cop_sampler *s = chained(&o, "min_p,temp");
+    assert_true(chi_square(s, p, 100000) < 25);
+    cop_sampler_free(s);
+    softmax(p, 2, after);
+    s = chained(&o, "temp,min_p");
+    assert_true(chi_square(s, p, 100000) < 35);
+    cop_sampler_free(s);
+
+    o.min_p = 0;
+    o.top_k = 3;
+    o.top_p = 0.8f;  // of three: 0.445, 0.403, 0.164 untempered; halved 0.392, 0.373, 0.238
+    bool two[V] = {[3] = true, [4] = true}, three[V] = {[3] = true, [4] = true, [9] = true};
+    softmax(p, 2, two);
+    s = chained(&o, "top_k,top_p,temp");
+    assert_true(chi_square(s, p, 100000) < 15);
+    cop_sampler_free(s);
+    softmax(p, 2, three);
+    s = chained(&o, "temp,top_k,top_p");
+    assert_true(chi_square(s, p, 100000) < 20);
+    cop_sampler_free(s);
+}
+
+static void the_usual_order_spelled_out_changes_no_draw(void **state) {
+    (void)state;
+    cop_sampling o = plain();
+    o.temp = 0.8f;
+    o.top_k = 9;
+    o.typical_p = 0.95f;
+    o.top_p = 0.9f;
+    o.min_p = 0.02f;
+    cop_sampler *a = new_sampler(&o, V), *b = chained(&o, "top_k,typical_p,top_p,min_p,temp");
+    for (int i = 0; i < 2000; i++) assert_int_equal(pick(a, i), pick(b, i));
+    cop_sampler_free(a);
+    cop_sampler_free(b);
+}
+
+static void a_wrong_order_is_refused_with_the_reason(void **state) {
+    (void)state;
+    cop_sampling o = plain();
+    cop_sampler *s;
+    assert_int_equal(cop_sampling_parse_chain(&o, "top_k,top-p"), COP_ERR_ARG);
+    assert_string_equal(cop_error_text(), "samplers: no top-p; the nearest is top_p");
+    assert_int_equal(cop_sampling_parse_chain(&o, "temp,dry"), COP_ERR_ARG);
+    assert_string_equal(cop_error_text(), "samplers: no dry; there are top_k, typical_p, top_p, min_p, temp");
+    assert_int_equal(cop_sampling_parse_chain(&o, "temp,top_k,temp"), COP_ERR_ARG);
+    assert_string_equal(cop_error_text(), "samplers: temp is named twice");
+    assert_int_equal(cop_sampling_parse_chain(&o, ""), COP_ERR_ARG);
+    assert_int_equal(cop_sampling_parse_chain(&o, "temp,"), COP_ERR_ARG);
+    assert_int_equal(cop_sampling_parse_chain(&o, "a_name_that_is_longer_than_any_there_could_be"), COP_ERR_ARG);
+    assert_int_equal(cop_sampling_parse_chain(&o, "temp"), COP_OK);
+    o.temp = 0.5f;
+    o.top_k = 5;
+    assert_int_equal(cop_sampler_new(&s, &o, V), COP_ERR_ARG);
+    assert_string_equal(cop_error_text(), "samplers: top_k is set, but the order does not name it");
+    assert_null(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_the_softmax),
@@ -171,6 +278,10 @@ int main(void) {
         cmocka_unit_test(the_draw_is_the_largest_of_all_scores),
         cmocka_unit_test(penalties_count_history_and_path),
         cmocka_unit_test(a_bias_can_forbid_and_force),
+        cmocka_unit_test(typical_p_keeps_the_tokens_of_nearly_average_surprise),
+        cmocka_unit_test(filters_work_in_the_order_that_is_given),
+        cmocka_unit_test(the_usual_order_spelled_out_changes_no_draw),
+        cmocka_unit_test(a_wrong_order_is_refused_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
