@@ -108,19 +108,56 @@ static int best_after(const float *x, int n, float bound, int bound_id) {
     return best;
 }
 
-static json_t *position_json(const evaluation *e, int t, int top) {
-    const cop_desc *d = &e->engine->model->desc;
-    const float *x = e->logits + (size_t)t * (size_t)d->V;
+static const float *logits_at(const evaluation *e, int t) { return e->logits + (size_t)t * (size_t)e->engine->model->desc.V; }
+
+// The logarithm of the sum of exp(x).
+static double log_total(const float *x, int n) {
     double sum = 0, max = -INFINITY;
-    for (int i = 0; i < d->V; i++) max = fmax(max, (double)x[i]);
-    for (int i = 0; i < d->V; i++) sum += exp((double)x[i] - max);
+    for (int i = 0; i < n; i++) max = fmax(max, (double)x[i]);
+    for (int i = 0; i < n; i++) sum += exp((double)x[i] - max);
+    return max + log(sum);
+}
+
+static json_t *position_json(const evaluation *e, int t, int top) {
+    const int V = e->engine->model->desc.V;
+    const float *x = logits_at(e, t);
+    const double total = log_total(x, V);
     json_t *list = json_array();
     float bound = INFINITY;
-    for (int k = 0, id = -1; k < top && (id = best_after(x, d->V, bound, id)) >= 0; k++) {
+    for (int k = 0, id = -1; k < top && (id = best_after(x, V, bound, id)) >= 0; k++) {
         bound = x[id];
-        json_array_append_new(list, json_pack("{s:i, s:f, s:f}", "token", id, "logit", (double)x[id], "logprob", (double)x[id] - max - log(sum)));
+        json_array_append_new(list, json_pack("{s:i, s:f, s:f}", "token", id, "logit", (double)x[id], "logprob", (double)x[id] - total));
     }
     return json_pack("{s:i, s:i, s:o}", "position", t, "token", e->ids->v[t], "top", list);
+}
+
+static void print_token(const evaluation *e, int32_t token) {
+    char text[256];
+    const size_t n = cop_engine_piece(e->engine, token, text, sizeof text);
+    json_t *quoted = cop_cli_json_text(text, n < sizeof text ? n : sizeof text);
+    printf("%d ", token);
+    if (quoted) json_dumpf(quoted, stdout, JSON_ENCODE_ANY);
+    json_decref(quoted);
+}
+
+// A line per position: its token, then the best next ones with their log-probabilities.
+static cop_status print_positions(const evaluation *e, int top) {
+    const int V = e->engine->model->desc.V;
+    for (int t = 0; t < (int)e->ids->n; t++) {
+        const float *x = logits_at(e, t);
+        const double total = log_total(x, V);
+        float bound = INFINITY;
+        printf("%d: ", t);
+        print_token(e, e->ids->v[t]);
+        for (int k = 0, id = -1; k < top && (id = best_after(x, V, bound, id)) >= 0; k++) {
+            bound = x[id];
+            printf(k ? ", " : "  then  ");
+            print_token(e, id);
+            printf(" %.3f", (double)x[id] - total);
+        }
+        printf("\n");
+    }
+    return cop_cli_write("", 0);
 }
 
 static cop_status report(const evaluation *e, const logits_args *a) {
@@ -136,6 +173,7 @@ static cop_status report(const evaluation *e, const logits_args *a) {
         snprintf(path, sizeof path, "%s.layers.npy", a->npy);
         COP_TRY(write_npy(path, shape, e->hidden, (size_t)(d->L + 2) * T * (size_t)d->D));
     }
+    if (!a->model.json) return print_positions(e, a->top);
     json_t *positions = json_array();
     for (size_t t = 0; t < T; t++) json_array_append_new(positions, position_json(e, (int)t, a->top));
     json_t *v = json_pack("{s:[i, i], s:o}", "shape", (int)T, d->V, "positions", positions);
@@ -183,6 +221,7 @@ static cop_status logits(const cop_engine *engine, const logits_args *a, const c
 static cop_status run(int argc, char **argv) {
     logits_args a = {.top = 5};
     COP_TRY(cop_args_parse(options, &a, argc, argv, NULL));
+    if (a.layers && !a.npy && !a.model.json) return cop_fail(COP_ERR_ARG, "--layers: needs --npy FILE or --json");
     cop_engine *engine;
     COP_TRY(cop_cli_open(&engine, &a.model));
     cop_adapter_set adapters;
@@ -194,6 +233,6 @@ static cop_status run(int argc, char **argv) {
 }
 
 const cop_command cop_command_logits = {
-    .name = "logits", .summary = "the logits of every position", .usage = "logits -m M (-p TEXT | -f FILE | --tokens 1,2,3) [--npy FILE] [--top K] [--layers] --json",
+    .name = "logits", .summary = "the logits of every position", .usage = "logits -m M (-p TEXT | -f FILE | --tokens 1,2,3) [--npy FILE] [--top K] [--layers] [--json]",
     .options = options, .run = run,
 };

@@ -101,7 +101,8 @@ static cop_status run(int argc, char **argv) {
     COP_TRY(cop_args_parse(options, &a, argc, argv, NULL));
     char *text;
     size_t bytes;
-    bool dash = a.file && !strcmp(a.file, "-");
+    if (!a.file) return cop_fail(COP_ERR_ARG, "which text? -f FILE, or -f - for standard input");
+    bool dash = !strcmp(a.file, "-");
     COP_TRY(cop_cli_prompt(dash ? "-" : NULL, dash ? NULL : a.file, &text, &bytes));
     cop_engine *engine = NULL;
     cop_token_array ids = {.most = SIZE_MAX / 8};

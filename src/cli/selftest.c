@@ -194,7 +194,8 @@ static cop_status run(int argc, char **argv) {
     if (!a.kernels_only) COP_TRY(check_model(&a, &n_wrong));
     COP_TRY(cop_cli_write("", 0));
     if (n_wrong) return cop_fail(COP_ERR_UNSUPPORTED, "%d hashes differ from the recorded ones: this build does not give the common bits", n_wrong);
-    if (!a.record) printf("this computer gives the same text as every other\n");
+    if (!a.record) printf(a.kernels_only ? "this computer's kernels give the same bits as every other's; no model was run\n"
+                                         : "this computer gives the same text as every other\n");
     return cop_cli_write("", 0);
 }
 

@@ -11,3 +11,5 @@ done
 tail -c 12 "$TMP/a.npy" | bytes
 "$COPPICE" logits -m "$M" --tokens 1 --layers --json | grep -A 6 "\"layers\"" | tr -d " \n"; echo
 show logits -m "$M" --tokens 1 --npy "$TMP/absent/a.npy"
+show logits -m "$M" -p "Hi \"you\"" --top 3
+show logits -m "$M" --tokens 1 --layers
