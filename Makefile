@@ -190,7 +190,12 @@ lint:  ## floors, banned calls, lengths, names, headers, links
 fmt:  ## clang-format of the lines that differ from the last commit
 	git clang-format --extensions c,h HEAD
 D := $(DESTDIR)$(PREFIX)
-install: all  ## into PREFIX (/usr/local): command, library, header, pkg-config file
+COMMANDS = $(shell $(OUT)/coppice help | sed -n 's/^  coppice \([a-z]*\) .*/\1/p')
+MAN      := $(D)/share/man/man1
+BASH_DIR := $(D)/share/bash-completion/completions
+ZSH_DIR  := $(D)/share/zsh/site-functions
+FISH_DIR := $(D)/share/fish/vendor_completions.d
+install: all  ## into PREFIX (/usr/local): command, library, header, pkg-config file, manual pages, completions
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include
 	install $(OUT)/coppice $(D)/bin
 	install -m 644 include/coppice.h $(D)/include
@@ -199,8 +204,15 @@ install: all  ## into PREFIX (/usr/local): command, library, header, pkg-config 
 	ln -sf libcoppice.so.$(VERSION) $(D)/lib/libcoppice.so.0
 	ln -sf libcoppice.so.0 $(D)/lib/libcoppice.so
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' coppice.pc.in >$(D)/lib/pkgconfig/coppice.pc
+	install -d $(MAN) $(BASH_DIR) $(ZSH_DIR) $(FISH_DIR)
+	$(OUT)/coppice man >$(MAN)/coppice.1
+	for c in $(COMMANDS); do $(OUT)/coppice man $$c >$(MAN)/coppice-$$c.1 || exit 1; done
+	$(OUT)/coppice completion bash >$(BASH_DIR)/coppice
+	$(OUT)/coppice completion zsh >$(ZSH_DIR)/_coppice
+	$(OUT)/coppice completion fish >$(FISH_DIR)/coppice.fish
 uninstall:  ## what install put there
-	rm -f $(D)/bin/coppice $(D)/include/coppice.h $(D)/lib/libcoppice.* $(D)/lib/pkgconfig/coppice.pc
+	rm -f $(D)/bin/coppice $(D)/include/coppice.h $(D)/lib/libcoppice.* $(D)/lib/pkgconfig/coppice.pc \
+	  $(MAN)/coppice.1 $(MAN)/coppice-*.1 $(BASH_DIR)/coppice $(ZSH_DIR)/_coppice $(FISH_DIR)/coppice.fish
 
 .PRECIOUS: $(OUT)/obj/%.o
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
