@@ -144,13 +144,15 @@ void cop_desc_learned_positions(cop_desc *d) {
 }
 
 cop_status cop_desc_longrope(const cop_gguf *file, cop_desc *d) {
-    if (!cop_gguf_find_tensor(file, "rope_factors_long.weight") && !cop_gguf_find_tensor(file, "rope_factors_short.weight")) return COP_OK;
+    if (!cop_gguf_find_tensor(file, "rope_factors_long.weight") && !cop_gguf_find_tensor(file, "rope_factors_short.weight"))
+        return COP_OK;
     cop_rope_desc *r = &d->rope[0];
     COP_TRY(count(file, "rope.scaling.original_context_length", 1 << 27, &r->near));
     double stretch = (double)d->max_positions / r->near;
     float usual = stretch > 1 && r->near > 1 ? (float)sqrt(1 + cop_log(stretch) / cop_log(r->near)) : 1;
     COP_TRY(cop_desc_f32_or(file, "rope.scaling.attn_factor", usual, &r->magnitude));
-    if (!(r->magnitude > 0 && r->magnitude < 1e3f)) return cop_fail(COP_ERR_FORMAT, "rope magnitude %g; %s", (double)r->magnitude, cop_gguf_name(file));
+    if (!(r->magnitude > 0 && r->magnitude < 1e3f))
+        return cop_fail(COP_ERR_FORMAT, "rope magnitude %g; %s", (double)r->magnitude, cop_gguf_name(file));
     return COP_OK;
 }
 
@@ -231,8 +233,9 @@ cop_status cop_desc_experts(const cop_gguf *file, cop_desc *d, int width) {
 }
 
 static bool sensible(const cop_desc *d) {
-    return d->attn_scale > 0 && d->attn_scale < 1e6f && isfinite(d->embed_scale) && isfinite(d->residual_scale) && isfinite(d->logit_scale) &&
-           d->attn_softcap >= 0 && d->logit_softcap >= 0 && isfinite(d->attn_softcap) && isfinite(d->logit_softcap);
+    return d->attn_scale > 0 && d->attn_scale < 1e6f && isfinite(d->embed_scale) && isfinite(d->residual_scale) &&
+           isfinite(d->logit_scale) && d->attn_softcap >= 0 && isfinite(d->attn_softcap) && d->logit_softcap >= 0 &&
+           isfinite(d->logit_softcap);
 }
 
 cop_status cop_desc_check(const cop_desc *d) {

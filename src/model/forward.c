@@ -442,7 +442,8 @@ static cop_status check_row(const cop_forward *f, int i) {
     const cop_desc *d = &f->model->desc;
     if (!r->embedding && !f->options.inject && (r->token < 0 || r->token >= d->V))
         return cop_fail(COP_ERR_ARG, "token %d: the vocabulary has 0 to %d", r->token, d->V - 1);
-    if (r->want_logits && !f->model->output.w.data) return cop_fail(COP_ERR_UNSUPPORTED, "family %s has hidden states and no logits", d->family);
+    if (r->want_logits && !f->model->output.w.data)
+        return cop_fail(COP_ERR_UNSUPPORTED, "family %s has hidden states and no logits", d->family);
     if (r->parent >= i || r->parent < -1 || (r->parent >= 0 && f->rows[r->parent].seq != r->seq))
         return cop_fail(COP_ERR_ARG, "row %d: its parent %d is not a row before it of the same sequence", i, r->parent);
     return COP_OK;

@@ -11,7 +11,8 @@ static cop_status describe(const cop_gguf *file, cop_desc *d) {
     d->embed_scale = sqrtf((float)d->D);
     COP_TRY(cop_desc_f32_or(file, "attn_logit_softcapping", 50.0f, &d->attn_softcap));
     COP_TRY(cop_desc_f32_or(file, "final_logit_softcapping", 30.0f, &d->logit_softcap));
-    if (d->L == 46 && d->D == 4608) COP_TRY(cop_desc_f32_or(file, "attention.scale", 1.0f / sqrtf((float)(d->D / d->H)), &d->attn_scale));
+    if (d->L == 46 && d->D == 4608)
+        COP_TRY(cop_desc_f32_or(file, "attention.scale", 1.0f / sqrtf((float)(d->D / d->H)), &d->attn_scale));
     return cop_desc_windows(file, d, 4096, 2);
 }
 

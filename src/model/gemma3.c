@@ -16,7 +16,8 @@ static cop_status describe(const cop_gguf *file, cop_desc *d) {
     COP_TRY(cop_desc_f32_or(file, "rope.local.freq_base", 10000.0f, &d->rope[1].base));
     COP_TRY(cop_desc_f32_or(file, "rope.freq_base_swa", d->rope[1].base, &d->rope[1].base));
     COP_TRY(cop_desc_f32_or(file, "final_logit_softcapping", 0.0f, &d->logit_softcap));
-    if (d->L == 62 && d->D == 5376) COP_TRY(cop_desc_f32_or(file, "attention.scale", 1.0f / sqrtf((float)(d->D / d->H)), &d->attn_scale));
+    if (d->L == 62 && d->D == 5376)
+        COP_TRY(cop_desc_f32_or(file, "attention.scale", 1.0f / sqrtf((float)(d->D / d->H)), &d->attn_scale));
     COP_TRY(cop_desc_windows(file, d, 0, 6));
     for (int i = 0; i < d->L; i++) d->layers[i].rope = d->layers[i].window ? 1 : 0;
     return COP_OK;

@@ -115,6 +115,11 @@ static cop_status want_linear(plan *p, cop_linear *out, int layer, const char *s
     return want_slice(p, out, layer, stem, whole(rows), cols, bias);
 }
 
+// A matrix of its own, or a slice of the one that holds several.
+static cop_status want_part(plan *p, cop_linear *out, int layer, const char *stem, const char *fused, slice s, int cols, bool bias) {
+    return want_slice(p, out, layer, fused ? fused : stem, fused ? s : whole(s.n), cols, bias);
+}
+
 static bool has(const plan *p, int layer, const char *stem) {
     char name[COP_GGUF_NAME_BYTES];
     snprintf(name, sizeof name, "blk.%d.%s.weight", layer, stem);
@@ -147,18 +152,18 @@ static cop_status plan_experts(plan *p, const cop_desc *d, cop_layer *l, int i) 
 
 static cop_status plan_mlp(plan *p, const cop_desc *d, cop_layer *l, int i) {
     if (d->layers[i].experts) return plan_experts(p, d, l, i);
-    bool fused = d->gated && p->fused && !has(p, i, "ffn_gate");
-    if (d->gated) COP_TRY(want_slice(p, &l->gate, i, fused ? "ffn_up" : "ffn_gate", fused ? (slice){0, d->F, 2 * d->F} : whole(d->F), d->D, p->biases));
-    COP_TRY(want_slice(p, &l->up, i, "ffn_up", fused ? (slice){d->F, d->F, 2 * d->F} : whole(d->F), d->D, p->biases));
+    const char *fused = d->gated && p->fused && !has(p, i, "ffn_gate") ? "ffn_up" : NULL;
+    if (d->gated) COP_TRY(want_part(p, &l->gate, i, "ffn_gate", fused, (slice){0, d->F, 2 * d->F}, d->D, p->biases));
+    COP_TRY(want_part(p, &l->up, i, "ffn_up", fused, (slice){d->F, d->F, 2 * d->F}, d->D, p->biases));
     return want_linear(p, &l->down, i, "ffn_down", d->D, d->F, p->biases);
 }
 
 static cop_status plan_qkv(plan *p, const cop_desc *d, bool bias, cop_layer *l, int i) {
     int q = d->H * d->K, kv = d->G * d->K, all = q + 2 * kv;
-    bool fused = p->fused && !has(p, i, "attn_q");
-    COP_TRY(want_slice(p, &l->q, i, fused ? "attn_qkv" : "attn_q", fused ? (slice){0, q, all} : whole(q), d->D, bias));
-    COP_TRY(want_slice(p, &l->k, i, fused ? "attn_qkv" : "attn_k", fused ? (slice){q, kv, all} : whole(kv), d->D, bias));
-    return want_slice(p, &l->v, i, fused ? "attn_qkv" : "attn_v", fused ? (slice){q + kv, kv, all} : whole(kv), d->D, bias);
+    const char *fused = p->fused && !has(p, i, "attn_q") ? "attn_qkv" : NULL;
+    COP_TRY(want_part(p, &l->q, i, "attn_q", fused, (slice){0, q, all}, d->D, bias));
+    COP_TRY(want_part(p, &l->k, i, "attn_k", fused, (slice){q, kv, all}, d->D, bias));
+    return want_part(p, &l->v, i, "attn_v", fused, (slice){q + kv, kv, all}, d->D, bias);
 }
 
 static cop_status plan_convolution(plan *p, const cop_desc *d, cop_layer *l, int i) {
@@ -194,7 +199,8 @@ static cop_status plan_layer(plan *p, const cop_desc *d, unsigned weights, cop_l
 
 static cop_status plan_head(plan *p, cop_model *m, unsigned weights) {
     const cop_desc *d = &m->desc;
-    COP_TRY(want_vector(p, &m->final_norm.w, weights & COP_W_EMBED_NORM_LAST ? "token_embd_norm.weight" : "output_norm.weight", d->D, true));
+    const char *norm = weights & COP_W_EMBED_NORM_LAST ? "token_embd_norm.weight" : "output_norm.weight";
+    COP_TRY(want_vector(p, &m->final_norm.w, norm, d->D, true));
     COP_TRY(want_vector(p, &m->final_norm.b, "output_norm.bias", d->D, p->biases));
     const char *output = cop_gguf_find_tensor(p->file, "output.weight") ? "output.weight" : "token_embd.weight";
     COP_TRY(want_matrix(p, &m->output.w, output, d->V, d->D));
@@ -206,9 +212,11 @@ static cop_status find_table(const plan *p, const cop_gguf_tensor **out, const c
     const cop_gguf_tensor *t = cop_gguf_find_tensor(p->file, name);
     if (!t) return missing(p, name);
     if (t->dims[0] != (uint64_t)D || t->dims[1] > INT32_MAX || t->dims[2] != 1 || t->dims[3] != 1)
-        return cop_fail(COP_ERR_FORMAT, "tensor %s: rows of %llu, need %d; %s", name, (unsigned long long)t->dims[0], D, cop_gguf_name(p->file));
+        return cop_fail(COP_ERR_FORMAT, "tensor %s: rows of %llu, need %d; %s", name, (unsigned long long)t->dims[0], D,
+                        cop_gguf_name(p->file));
     if (!cop_dtype_get(t->type)->can_compute || !t->data)
-        return cop_fail(COP_ERR_UNSUPPORTED, "tensor %s: rows of type %s cannot be read here; %s", name, cop_dtype_name(t->type), cop_gguf_name(p->file));
+        return cop_fail(COP_ERR_UNSUPPORTED, "tensor %s: rows of type %s cannot be read here; %s", name, cop_dtype_name(t->type),
+                        cop_gguf_name(p->file));
     *n = (int)t->dims[1];
     *out = t;
     return COP_OK;
@@ -227,11 +235,14 @@ static cop_status plan_input(plan *p, cop_model *m, unsigned weights) {
     COP_TRY(find_table(p, &m->embedding, "token_embd.weight", d->D, &n));
     if (d->positions == COP_POSITION_LEARNED) {
         COP_TRY(find_table(p, &m->position_embedding, "position_embd.weight", d->D, &n));
-        if (n <= d->position_offset) return cop_fail(COP_ERR_FORMAT, "tensor position_embd.weight: %d rows, the first %d are not positions; %s", n, d->position_offset, cop_gguf_name(p->file));
+        if (n <= d->position_offset)
+            return cop_fail(COP_ERR_FORMAT, "tensor position_embd.weight: %d rows, the first %d are not positions; %s", n,
+                            d->position_offset, cop_gguf_name(p->file));
         if (d->max_positions > n - d->position_offset) d->max_positions = n - d->position_offset;
     }
     if (!(weights & COP_W_ENCODER)) return COP_OK;
-    if (cop_gguf_find_tensor(p->file, "token_types.weight")) COP_TRY(find_table(p, &m->type_embedding, "token_types.weight", d->D, &n));
+    if (cop_gguf_find_tensor(p->file, "token_types.weight"))
+        COP_TRY(find_table(p, &m->type_embedding, "token_types.weight", d->D, &n));
     COP_TRY(want_vector(p, &m->embed_norm.w, "token_embd_norm.weight", d->D, true));
     return want_vector(p, &m->embed_norm.b, "token_embd_norm.bias", d->D, true);
 }
