@@ -57,8 +57,8 @@ void cop_conversation_clear(cop_conversation *c) {
 
 // {"messages": [system, messages from `from` on], further variables}; a new reference.
 static json_t *to_json(const cop_conversation *c, size_t from) {
-    json_t *all = c->more ? json_copy(c->more) : json_object(), *list = json_array(), *message;
-    bool failed = !all || !list;
+    json_t *all = json_object(), *list = json_array(), *message;
+    bool failed = !all || !list || (c->more && json_object_update(all, c->more));
     if (c->system) failed = failed || json_array_append_new(list, json_pack("{s:s, s:O}", "role", "system", "content", c->system));
     for (size_t i = from; !failed && i < json_array_size(c->messages); i++) {
         message = json_array_get(c->messages, i);
@@ -89,8 +89,11 @@ static cop_status adopt(cop_conversation *c, json_t *all) {
     if (!json_is_array(messages)) return cop_fail(COP_ERR_FORMAT, "\"messages\" must be a list");
     json_array_foreach(messages, i, m)
         if (!json_is_string(json_object_get(m, "role"))) return cop_fail(COP_ERR_FORMAT, "message %zu has no \"role\"", i);
-    json_t *system = NULL, *list = json_copy(messages);
-    if (!list) return no_memory();
+    json_t *system = NULL, *list = json_array();
+    if (!list || json_array_extend(list, (json_t *)(uintptr_t)messages)) {
+        json_decref(list);
+        return no_memory();
+    }
     if (first && !strcmp(json_string_value(json_object_get(first, "role")), "system")) {
         system = json_incref(json_object_get(first, "content"));
         json_array_remove(list, 0);

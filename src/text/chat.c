@@ -128,8 +128,9 @@ cop_status cop_chat_render_template(const cop_tokenizer *tok, const char *templa
     cop_jinja *parsed;
     if (!json_is_object(conversation)) return cop_fail(COP_ERR_ARG, "chat: a conversation must be an object with \"messages\"");
     COP_TRY(cop_jinja_parse(&parsed, template, bytes));
-    json_t *variables = json_copy((json_t *)(uintptr_t)conversation);
-    cop_status st = variables ? set_variables(variables, tok) : no_memory();
+    json_t *variables = json_object();  // json_copy would not say what it could not copy
+    bool copied = variables && !json_object_update(variables, (json_t *)(uintptr_t)conversation);
+    cop_status st = copied ? set_variables(variables, tok) : no_memory();
     if (!st) st = cop_jinja_render(parsed, variables, options, out);
     json_decref(variables);
     cop_jinja_free(parsed);
@@ -147,6 +148,7 @@ cop_status cop_chat_parse(json_t **out, const char *text, size_t bytes) {
     json_error_t error;
     json_t *v = json_loadb(text, bytes, JSON_ALLOW_NUL, &error);
     if (json_is_array(v)) v = json_pack("{s:o, s:b}", "messages", v, "add_generation_prompt", 1);
+    else if (!v && (json_error_code(&error) == json_error_out_of_memory || !error.text[0])) return no_memory();
     else if (!v) return cop_fail(COP_ERR_FORMAT, "conversation: line %d: %s", error.line, error.text);
     *out = v;
     return v ? COP_OK : no_memory();

@@ -4,7 +4,7 @@
 
 #include "../support/mini_cmocka.h"
 #include "base/alloc.h"
-#include "text/jinja.h"
+#include "text/chat.h"
 
 #define MOST_ALLOCATIONS 2000
 
@@ -59,10 +59,60 @@ static void parsing_survives_each_failure(void **state) {
     cop_free(all);
 }
 
+// ---- the JSON library's allocations, which chat.c must watch as well ----
+
+static long json_countdown;
+static bool json_failed;
+
+static void *json_allocate(size_t bytes) {
+    if (json_countdown > 0 && --json_countdown == 0) {
+        json_failed = true;
+        return NULL;
+    }
+    return cop_alloc(bytes);
+}
+
+static void conversations_survive_each_failure_of_the_json_library(void **state) {
+    (void)state;
+    static const char source[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"a\", \"thinking\": \"b\", \"x\": null}], \"tools\": []}";
+    static const char template[] = "{{ messages|tojson }}{{ tools }}{{ documents }}{{ bos_token }}";
+    static const cop_span tokens[] = {{"<bos>", 5}, {"<eos>", 5}};
+    static const int32_t types[] = {COP_TOKEN_CONTROL, COP_TOKEN_CONTROL};
+    static const float scores[2];
+    const cop_vocab_source vocabulary = {.model = "llama", .n_tokens = 2, .tokens = tokens, .types = types, .scores = scores, .bos = 0, .eos = 1,
+                                         .eot = -1, .unk = -1, .pad = -1, .chat_template = {template, sizeof template - 1}};
+    const cop_chat_message message = {"user", "a\xff"};
+    cop_tokenizer *tok;
+    assert_int_equal(cop_tokenizer_new(&tok, &vocabulary), COP_OK);
+    json_set_alloc_funcs(json_allocate, cop_free);
+    static const char expected[] = "[{\"role\": \"user\", \"content\": \"a\", \"thinking\": \"b\", \"reasoning_content\": \"b\"}][]None<bos>"
+                                   "[{\"role\": \"user\", \"content\": \"a\xef\xbf\xbd\"}]NoneNone<bos>";
+    long n = 0;
+    for (bool more = true; more && n < MOST_ALLOCATIONS;) {
+        cop_char_array out = {0};
+        json_t *conversation = NULL;
+        json_countdown = ++n;
+        json_failed = false;
+        cop_status st = cop_chat_parse(&conversation, source, sizeof source - 1);
+        if (!st) st = cop_chat_render_json(tok, conversation, NULL, &out);
+        if (!st) st = cop_chat_render(tok, &message, 1, true, &out);
+        json_decref(conversation);
+        more = json_failed;
+        json_countdown = 0;
+        bool parsing = st == COP_ERR_FORMAT && !conversation;  // the library calls it a syntax error
+        if (st && ((st != COP_ERR_NOMEM && !parsing) || !more)) fail_msg("allocation %ld: %s, %s", n, cop_status_name(st), cop_error_text());
+        if (!st && (out.n != sizeof expected - 1 || memcmp(out.v, expected, out.n))) fail_msg("allocation %ld: '%.*s'", n, (int)out.n, out.v);
+        cop_array_fini(&out);
+    }
+    cop_tokenizer_free(tok);
+    assert_in_range(n, 40, MOST_ALLOCATIONS - 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rendering_survives_each_failure),
         cmocka_unit_test(parsing_survives_each_failure),
+        cmocka_unit_test(conversations_survive_each_failure_of_the_json_library),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
