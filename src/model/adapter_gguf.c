@@ -11,7 +11,7 @@ static cop_status want_text(const cop_gguf *g, const char *key, const char *want
     size_t n;
     COP_TRY(cop_gguf_get_text(g, key, &text, &n));
     if (n != strlen(want) || memcmp(text, want, n))
-        return cop_fail(COP_ERR_FORMAT, "key %s: %.*s, need %s; %s", key, n > 48 ? 48 : (int)n, text, want, cop_gguf_name(g));
+        return cop_fail(COP_ERR_FORMAT, "key %s: %s, need %s; %s", key, cop_print_text(text, n).text, want, cop_gguf_name(g));
     return COP_OK;
 }
 

@@ -25,9 +25,9 @@ static bool is_empty(const json_t *v) { return !v || (json_is_array(v) && !json_
 static cop_status check_config(const json_t *v, config *c) {
     const char *type, *bias;
     COP_TRY(cop_json_text(v, "peft_type", "", &type));
-    if (strcmp(type, "LORA")) return cop_fail(COP_ERR_UNSUPPORTED, "peft_type %.32s: only LORA is known here", type);
+    if (strcmp(type, "LORA")) return cop_fail(COP_ERR_UNSUPPORTED, "peft_type %s: only LORA is known here", cop_print_text(type, strlen(type)).text);
     COP_TRY(cop_json_text(v, "bias", "none", &bias));
-    if (strcmp(bias, "none")) return cop_fail(COP_ERR_UNSUPPORTED, "bias %.32s: only none is known here", bias);
+    if (strcmp(bias, "none")) return cop_fail(COP_ERR_UNSUPPORTED, "bias %s: only none is known here", cop_print_text(bias, strlen(bias)).text);
     COP_TRY(refuse_true(v, "use_dora"));
     COP_TRY(refuse_true(v, "lora_bias"));
     static const char *const lists[] = {"modules_to_save", "layer_replication", "trainable_token_indices", "target_parameters"};

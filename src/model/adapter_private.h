@@ -64,6 +64,16 @@ cop_status cop_adapter_read_peft(cop_adapter **out, cop_adapter_plan *plan, cons
 /* The same from what adapter_config.json and the file of tensors hold. */
 cop_status cop_adapter_from_peft(cop_adapter **out, cop_adapter_plan *plan, const json_t *config, const cop_safetensors *tensors);
 
+/* The beginning of a text from outside, for messages: what is not printable ASCII becomes a question mark. */
+typedef struct cop_printable {
+    char text[49];
+} cop_printable;
+static inline cop_printable cop_print_text(const char *text, size_t n) {
+    cop_printable p = {{0}};
+    for (size_t i = 0; i < n && i < sizeof p.text - 1; i++) p.text[i] = text[i] < 0x20 || text[i] > 0x7e ? '?' : text[i];
+    return p;
+}
+
 static inline int cop_round_rank(int rank) { return (rank + COP_TILE - 1) & ~(COP_TILE - 1); }
 
 #endif

@@ -81,6 +81,7 @@ static void the_right_one_opens(void **state) {
 static void hostile_files_are_refused_in_one_line(void **state) {
     const world *w = *state;
     refuse(w, (sketch){.type = "model"}, COP_ERR_FORMAT, "general.type: model, need adapter");
+    refuse(w, (sketch){.type = "a\napter\x1b[2J"}, COP_ERR_FORMAT, "general.type: a?apter?[2J, need adapter");
     refuse(w, (sketch){.lora = "loha"}, COP_ERR_FORMAT, "adapter.type: loha, need lora");
     refuse(w, (sketch){.arch = "qwen2"}, COP_ERR_FORMAT, "general.architecture: qwen2, need llama");
     refuse(w, (sketch){.no_alpha = true}, COP_ERR_FORMAT, "key adapter.lora.alpha is missing");
