@@ -14,7 +14,7 @@ SHELL   := /bin/bash
 # ---- variants -------------------------------------------------------------------------------
 OUT_release := build
 OUT := $(or $(OUT_$(V)),build/$(V))
-PKGS := libpcre2-8 libutf8proc jansson libcurl libcrypto libarchive libxxhash libedit
+PKGS := libpcre2-8 libutf8proc jansson libcurl libcrypto libarchive libxxhash libedit libdivsufsort
 
 OPT_release := -O2
 OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

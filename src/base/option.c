@@ -49,6 +49,10 @@ cop_status cop_parse_number(const char *what, const char *text, size_t bytes, do
 
 static void store(const cop_option *o, void *state, double v) {
     char *field = (char *)state + o->offset;
+    if (o->kind == COP_OPTION_TEXT_KIND) {
+        *field = 0;
+        return;
+    }
     if (o->kind == COP_OPTION_INT_KIND || o->kind == COP_OPTION_WORD_KIND) *(int32_t *)(void *)field = (int32_t)v;
     else if (o->kind == COP_OPTION_FLOAT_KIND) *(float *)(void *)field = (float)v;
     else *(bool *)field = v != 0;
@@ -91,12 +95,21 @@ static cop_status parse_word(const char *owner, const cop_option *o, const char 
     return cop_fail(COP_ERR_ARG, "%s: %s '%.*s', must be one of %s", owner, o->name, bytes > 40 ? 40 : (int)bytes, value, o->words);
 }
 
+static cop_status store_text(const char *owner, const cop_option *o, void *state, const char *value, size_t bytes) {
+    char *field = (char *)state + o->offset;
+    if (bytes >= COP_OPTION_TEXT_BYTES) return cop_fail(COP_ERR_ARG, "%s: %s of %zu bytes, at most %d", owner, o->name, bytes, COP_OPTION_TEXT_BYTES - 1);
+    memcpy(field, value, bytes);
+    field[bytes] = 0;
+    return COP_OK;
+}
+
 cop_status cop_options_set(const cop_option *options, void *state, const char *owner, const char *name, size_t name_bytes,
                            const char *value, size_t value_bytes) {
     const cop_option *o = options;
     while (o && o->name && (strlen(o->name) != name_bytes || memcmp(o->name, name, name_bytes))) o++;
     if (!o || !o->name) return unknown(options, owner, name, name_bytes);
     double v = 0;
+    if (o->kind == COP_OPTION_TEXT_KIND) return store_text(owner, o, state, value, value_bytes);
     if (o->kind == COP_OPTION_BOOL_KIND) {
         COP_TRY(parse_bool(owner, o->name, value, value_bytes, &v));
     } else if (o->kind == COP_OPTION_WORD_KIND) {

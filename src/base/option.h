@@ -9,13 +9,15 @@
 
 #include "base/status.h"
 
+#define COP_OPTION_TEXT_BYTES 480  // with its zero
+
 typedef enum cop_option_kind { COP_OPTION_END_KIND = 0, COP_OPTION_INT_KIND, COP_OPTION_FLOAT_KIND, COP_OPTION_BOOL_KIND,
-                              COP_OPTION_WORD_KIND } cop_option_kind;
+                              COP_OPTION_WORD_KIND, COP_OPTION_TEXT_KIND } cop_option_kind;
 
 typedef struct cop_option {
     const char *name;
     cop_option_kind kind;
-    size_t offset;             // of the field: int32_t, float or bool; word: int32_t, its index
+    size_t offset;             // of the field: int32_t, float or bool; word: int32_t, its index; text: its bytes
     double initial, low, high;  // bool: 0 or 1
     const char *help;
     const char *words;         // of a word: "chain|tree", high is the last one's index
@@ -29,6 +31,9 @@ typedef struct cop_option {
     {#field, COP_OPTION_BOOL_KIND, offsetof(type, field), (initial), 0, 1, (help), NULL}
 #define COP_OPTION_WORD(type, field, initial, n_words, words, help) \
     {#field, COP_OPTION_WORD_KIND, offsetof(type, field), (initial), 0, (n_words) - 1, (help), (words)}
+/* A text without commas, char[COP_OPTION_TEXT_BYTES], empty at first; high is what fits. */
+#define COP_OPTION_TEXT(type, field, help) \
+    {#field, COP_OPTION_TEXT_KIND, offsetof(type, field), 0, 0, COP_OPTION_TEXT_BYTES - 1, (help), NULL}
 #define COP_OPTION_END {0}
 
 /* Set every field to its default. options may be NULL. */

@@ -21,10 +21,10 @@ static json_t *option_list(const cop_option *options_) {
 }
 
 static json_t *need_list(unsigned needs) {
-    static const char *const names[] = {"hidden states", "second model", "training", "logits of all rows"};
+    static const char *const names[] = {"hidden states", "second model", "training", "logits of all rows", NULL, NULL, "store"};
     json_t *list = json_array();
-    for (int i = 0; i < 4; i++)
-        if (needs >> i & 1) json_array_append_new(list, json_string(names[i]));
+    for (int i = 0; i < 7; i++)
+        if (names[i] && needs >> i & 1) json_array_append_new(list, json_string(names[i]));
     return list;
 }
 

@@ -8,6 +8,7 @@ extern const cop_drafter_type cop_drafter_input;
 extern const cop_drafter_type cop_drafter_trigram;
 extern const cop_drafter_type cop_drafter_recycle;
 extern const cop_drafter_type cop_drafter_pool;
+extern const cop_drafter_type cop_drafter_retrieve;
 extern const cop_drafter_type cop_drafter_model;
 extern const cop_drafter_type cop_drafter_swift;
 extern const cop_drafter_type cop_drafter_pearl;
@@ -18,6 +19,7 @@ const cop_drafter_type *const cop_drafters[] = {
     &cop_drafter_trigram,
     &cop_drafter_recycle,
     &cop_drafter_pool,
+    &cop_drafter_retrieve,
     &cop_drafter_model,
     &cop_drafter_pearl,
     &cop_drafter_swift,

@@ -14,7 +14,8 @@ enum {
     COP_NEEDS_TRAINING = 4,
     COP_NEEDS_ROWS = 8,          // observe reads the logits of all rows
     COP_COSTLY = 16,             // proposing costs forwards: a controller weighs it before asking
-    COP_IN_AUTO = 32             // one of those that `--draft auto` chooses from
+    COP_IN_AUTO = 32,            // one of those that `--draft auto` chooses from
+    COP_NEEDS_STORE = 64         // an option names its file, or the session is refused
 };
 
 /* What a drafter is given when its session opens; borrowed until stop. */

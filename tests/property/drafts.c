@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "draft/suffixes.h"
 #include "engine/session.h"
 #include "support/model.h"
 
@@ -108,7 +110,7 @@ static void every_drafter_and_size_of_tree_leaves_text_and_cache_alone(void **st
             for (uint64_t seed = 0; seed < 2; seed++) {
                 static const int sizes[] = {7, 1, 0, 3, 15, 63};
                 for (int i = 0; cop_drafters[i]; i++)
-                    for (int n = 0; n < (best ? 6 : 1); n++) {
+                    for (int n = 0; n < (best ? 6 : 1) && !(cop_drafters[i]->needs & COP_NEEDS_STORE); n++) {
                         char control[32];
                         snprintf(control, sizeof control, "fixed:nodes=%d", sizes[n]);
                         check(e, seeded(seed), what, cop_drafters[i]->name, control, NULL);
@@ -129,6 +131,39 @@ static void so_does_every_shape_of_tree(void **state) {
             for (int i = 0; i < 7; i++) check(e, seeded(seed), models[m], shapes[i], NULL, NULL);
         cop_engine_close(e);
     }
+}
+
+// A store that holds the text itself, and others that resemble it.
+static void so_does_a_store(void **state) {
+    (void)state;
+    char path[] = "/tmp/coppice-store-XXXXXX", draft[96];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    fclose(fdopen(fd, "w"));
+    static const char *const forms[] = {"retrieve:store=%s", "retrieve:most=1,least=1,nodes=63,store=%s", "retrieve:most=64,store=%s+copy",
+                                        "model+retrieve:store=%s", "recycle+retrieve:prune=0.2,store=%s"};
+    for (int m = 0; m < N_MODELS; m++) {
+        cop_engine *e = open_engine(models[m], NULL, 2);
+        for (uint64_t seed = 0; seed < 2; seed++) {
+            uint64_t hash;
+            cop_session_options o = seeded(seed);
+            o.draft = "none";
+            cop_session *plain = write(e, &o, &hash);
+            assert_int_equal(cop_suffixes_write(path, plain->tokens, (size_t)plain->n_tokens, e->model->desc.V), COP_OK);
+            cop_session_close(plain);
+            for (int i = 0; i < 5; i++) {
+                snprintf(draft, sizeof draft, forms[i], path);
+                check(e, seeded(seed), models[m], draft, NULL, NULL);
+            }
+            snprintf(draft, sizeof draft, forms[0], path);
+            o.draft = draft;
+            cop_session *s = write(e, &o, &hash);
+            assert_true(s->stats.accepted > N / 2);
+            cop_session_close(s);
+        }
+        cop_engine_close(e);
+    }
+    remove(path);
 }
 
 static void so_does_every_controller(void **state) {
@@ -217,6 +252,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_drafter_and_size_of_tree_leaves_text_and_cache_alone),
         cmocka_unit_test(so_does_every_shape_of_tree),
+        cmocka_unit_test(so_does_a_store),
         cmocka_unit_test(so_does_every_controller),
         cmocka_unit_test(so_does_every_lossless_verifier_that_draws_nothing),
         cmocka_unit_test(a_switch_between_equal_models_changes_nothing),
