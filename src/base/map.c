@@ -128,7 +128,7 @@ cop_status cop_file_write(const char *path, const void *data, size_t bytes) {
     int n = snprintf(temporary, sizeof temporary, "%s.%ld.partial", path, (long)getpid());
     if (n < 0 || (size_t)n >= sizeof temporary) return cop_fail(COP_ERR_ARG, "%s: path is too long", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) return cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));
+    if (fd < 0) return cop_fail(COP_ERR_IO, "%s: %s", path, strerror(errno));
     cop_status st = cop_file_put(fd, temporary, data, bytes);
     if (!st && fsync(fd)) st = cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));
     if (close(fd) && !st) st = cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));

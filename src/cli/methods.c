@@ -1,5 +1,6 @@
 // coppice methods: every plug-in, from the tables.
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 
@@ -14,9 +15,13 @@ static const cop_arg options[] = {
 
 static json_t *option_list(const cop_option *options_) {
     json_t *list = json_array();
-    for (const cop_option *o = options_; o && o->name; o++)
-        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:s, s:s*}", "name", o->name, "default", o->initial, "low", o->low, "high",
-                                              o->high, "help", o->help, "words", o->words));
+    for (const cop_option *o = options_; o && o->name; o++) {
+        json_t *one = o->kind == COP_OPTION_TEXT_KIND
+                          ? json_pack("{s:s, s:s, s:s, s:f}", "name", o->name, "default", "", "help", o->help, "bytes", o->high)
+                          : json_pack("{s:s, s:f, s:f, s:f, s:s, s:s*}", "name", o->name, "default", o->initial, "low", o->low, "high", o->high,
+                                      "help", o->help, "words", o->words);
+        json_array_append_new(list, one);
+    }
     return list;
 }
 
@@ -53,15 +58,28 @@ static json_t *collect(void) {
     return all;
 }
 
+static void print_option(json_t *o) {
+    const char *name = json_string_value(json_object_get(o, "name")), *help = json_string_value(json_object_get(o, "help"));
+    const char *words = json_string_value(json_object_get(o, "words"));
+    double initial = json_real_value(json_object_get(o, "default"));
+    if (words) {
+        const char *word = words;
+        for (int i = 0; i < (int)initial; i++) word = strchr(word, '|') + 1;
+        printf("%20s%s=%.*s  %s, %s\n", "", name, (int)strcspn(word, "|"), word, help, words);
+    } else if (json_is_string(json_object_get(o, "default"))) {
+        printf("%20s%s=TEXT  %s\n", "", name, help);
+    } else {
+        printf("%20s%s=%g  %s, %g to %g\n", "", name, initial, help, json_real_value(json_object_get(o, "low")), json_real_value(json_object_get(o, "high")));
+    }
+}
+
 static void print_method(json_t *m) {
     printf("%-8s %-10s %s, %s (%s)\n", json_string_value(json_object_get(m, "kind")), json_string_value(json_object_get(m, "name")),
            json_string_value(json_object_get(m, "summary")), json_is_true(json_object_get(m, "lossless")) ? "lossless" : "lossy",
            json_string_value(json_object_get(m, "source")));
     size_t i;
     json_t *o;
-    json_array_foreach(json_object_get(m, "options"), i, o)
-        printf("%20s%s=%g  %s, %g to %g\n", "", json_string_value(json_object_get(o, "name")), json_real_value(json_object_get(o, "default")),
-               json_string_value(json_object_get(o, "help")), json_real_value(json_object_get(o, "low")), json_real_value(json_object_get(o, "high")));
+    json_array_foreach(json_object_get(m, "options"), i, o) print_option(o);
 }
 
 static cop_status run(int argc, char **argv) {
