@@ -24,6 +24,7 @@ typedef struct cop_draft_setup {
     const cop_model *target;
     cop_seq *target_seq;           // the session's, for drafters that run the target itself: they use scratch
     cop_workspace *target_ws;      // slots and this workspace between steps, and commit nothing
+    const cop_adapter_set *target_adapters;  // in force for the session's rows
     const cop_model *draft;        // second model of the same vocabulary, or NULL
     cop_kv_type cache_type;
     const cop_sampling *sampling;

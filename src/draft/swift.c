@@ -88,7 +88,7 @@ static float belief(const swift *s, float *logits, int32_t token) {
 static float match(swift *s, const cop_view *view, const skip_sets *skip) {
     int n = s->window, first = view->n_prompt - 1, hits = 0;
     if (cop_seq_share(s->probe, s->setup.target_seq, first)) return -1;
-    for (int i = 0; i < n; i++) s->rows[i] = (cop_row){.seq = s->probe, .token = view->tokens[first + i], .parent = i - 1, .want_logits = true};
+    for (int i = 0; i < n; i++) s->rows[i] = (cop_row){.seq = s->probe, .token = view->tokens[first + i], .adapters = s->setup.target_adapters, .parent = i - 1, .want_logits = true};
     bool done = forward(s, s->probe, n, 0, skip);
     for (int i = 0; done && i < n; i++) {
         const float *x = cop_workspace_logits(s->setup.target_ws, i);
@@ -138,7 +138,7 @@ static void propose(void *state, const cop_view *view, cop_tree *tree) {
     if (cop_seq_length(s->setup.target_seq) != view->n_tokens - 1) return;
     search(s, view);
     for (int d = 0; d < depth && d < room; d++) {
-        s->rows[d] = (cop_row){.seq = s->setup.target_seq, .token = tree->nodes[node].token, .parent = d - 1, .want_logits = true};
+        s->rows[d] = (cop_row){.seq = s->setup.target_seq, .token = tree->nodes[node].token, .adapters = s->setup.target_adapters, .parent = d - 1, .want_logits = true};
         if (!forward(s, s->setup.target_seq, d + 1, d, &s->best)) return;
         int32_t token;
         memcpy(s->logits, cop_workspace_logits(s->setup.target_ws, 0), (size_t)s->setup.V * sizeof(float));

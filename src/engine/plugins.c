@@ -44,7 +44,7 @@ static cop_status start_drafter(cop_session *s, cop_drafter *d) {
     if (d->type->needs & COP_NEEDS_SECOND_MODEL && !e->draft_model)
         return cop_fail(COP_ERR_ARG, "drafter %s: needs a second model (--draft-model M)", d->type->name);
     const cop_draft_setup setup = {.max_nodes = s->max_nodes, .max_tokens = s->context, .V = e->model->desc.V, .target = e->model,
-                                   .target_seq = s->seq, .target_ws = s->ws, .draft = e->draft_model,
+                                   .target_seq = s->seq, .target_ws = s->ws, .target_adapters = &s->adapters, .draft = e->draft_model,
                                    .cache_type = cop_cache_get_shape(s->cache)->type, .sampling = cop_sampler_get(s->sampler), .draws = s->draws,
                                    .any_token = any_token, .engine = s};
     if (d->type->start) COP_TRY(d->type->start(d->state, &setup));

@@ -9,6 +9,7 @@ echo "one: $one"
 [ "$(hash --lora $A/llama-a-all)" = "$one" ] || echo "PEFT folder: other bits than the same numbers in GGUF"
 [ "$(hash --lora $A/llama-a-all/adapter_model.safetensors:1.0)" = "$one" ] || echo "PEFT file: other bits"
 [ "$(hash --lora $A/llama-a-all.gguf --draft copy)" = "$one" ] || echo "drafting changed the text"
+[ "$(hash --lora $A/llama-a-all.gguf --draft swift)" = "$one" ] || echo "drafting with the model itself changed the text"
 [ "$(hash --lora $A/llama-a-all.gguf -t 3)" = "$one" ] || echo "threads changed the text"
 echo "two: $(hash --lora $A/llama-a-all.gguf:0.75 --lora $A/llama-a-some:-1.25)"
 "$COPPICE" logits -m "$M" --no-packed --tokens 30,189,53 --lora $A/llama-a-all.gguf:0.75 --lora $A/llama-a-some:-1.25 --top 1 --json | grep '"logit"'
