@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Makes the tiny encoders of tests/data and tests/golden/encoders.txt (format: tests/golden/README.md).
+"""Makes the tiny encoders of tests/data, tests/golden/encoders.txt and encoder-real.txt (format: tests/golden/README.md).
 
-    python3 tools/encoder_golden.py
+    python3 tools/encoder_golden.py [FOLDER]     FOLDER: of all-MiniLM-L6-v2; without it its lines are left as they are
 
 Random weights from a fixed seed; the reference is transformers, float32, eager attention, and for the texts the
 tokenizers library. GGUF leaves out the first rows of RoBERTa's table of positions, and so does this.
 """
 import json
 import os
+import sys
 
 import gguf
 import numpy as np
@@ -24,6 +25,7 @@ WORDS = ["the", "cat", "sat", "on", "mat", "un", "##able", "##s", "##ing", "##ed
          "\u4e2d", "\u6587", "caf", "##e", "##t"]
 TEXTS = ["the cat sat on the mat.", "A", "Cats running, UNABLE to be caf\u00e9d!", "\u4e2d\u6587 the", "xyzzy the \u00e9\u0301", "  to  be?  ",
          "the cat sat on the mat. " * 3]
+REAL = ["A man is eating food.", "Der Zug nach Z\u00fcrich f\u00e4hrt um 7:45 Uhr ab.", "def add(a, b):\n    return a + b", "\u4eca\u5929\u5929\u6c14\u5f88\u597d"]
 STEMS = {"attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v",
          "attention.output.dense": "attn_output", "attention.output.LayerNorm": "attn_output_norm", "intermediate.dense": "ffn_up",
          "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm"}
@@ -112,6 +114,12 @@ def make(name):
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
+    folder = os.path.join(ROOT, "tests/data", name)
+    model.save_pretrained(folder)
+    t.save(os.path.join(folder, "tokenizer.json"))
+    os.makedirs(os.path.join(folder, "1_Pooling"), exist_ok=True)
+    with open(os.path.join(folder, "1_Pooling", "config.json"), "w") as f:
+        json.dump({"pooling_mode_cls_token": pooling == gguf.PoolingType.CLS, "pooling_mode_mean_tokens": pooling == gguf.PoolingType.MEAN}, f)
     return t, model
 
 
@@ -124,13 +132,31 @@ def numbers(values):
     return " ".join("%.8g" % v for v in values)
 
 
+def record_real(folder, out):
+    """A published model: vectors only, of the length 1, as its own configuration pools."""
+    model = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    out.write("model all-minilm-l6-v2 %d %d\n" % (model.config.hidden_size, model.config.num_hidden_layers))
+    for text in REAL:
+        ids = tokenizer(text)["input_ids"]
+        with torch.no_grad():
+            hidden = model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+        out.write("text %s\nids %s\n" % (json.dumps(text), " ".join(map(str, ids))))
+        out.write("embedding auto %s\n" % numbers(pooled(hidden, "mean").tolist()))
+
+
 def main():
+    if len(sys.argv) > 1:
+        with open(os.path.join(ROOT, "tests/golden/encoder-real.txt"), "w") as out:
+            out.write("# python3 tools/encoder_golden.py FOLDER; transformers %s\n" % transformers.__version__)
+            record_real(sys.argv[1], out)
     with open(os.path.join(ROOT, "tests/golden/encoders.txt"), "w") as out:
         out.write("# python3 tools/encoder_golden.py; transformers %s, tokenizers %s\n" % (transformers.__version__, tokenizers.__version__))
         for name in MODELS:
             t, model = make(name)
-            out.write("model %s.gguf %d %d\n" % (name, model.config.hidden_size, model.config.num_hidden_layers))
-            for text in TEXTS:
+            for file, text in [(f, t) for f in (name + ".gguf", name) for t in TEXTS]:
+                if text == TEXTS[0]:
+                    out.write("model %s %d %d\n" % (file, model.config.hidden_size, model.config.num_hidden_layers))
                 ids = t.encode(text).ids
                 with torch.no_grad():
                     r = model(input_ids=torch.tensor([ids]), output_hidden_states=True)

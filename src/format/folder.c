@@ -53,7 +53,7 @@ typedef COP_ARRAY(entry) entry_array;
 
 // Names that stand inside a larger model, as they are in the model alone.
 static const char *const prefixes[][2] = {
-    {"language_model.model.", "model."}, {"language_model.lm_head", "lm_head"}, {"model.language_model.", "model."}, {"transformer.", ""},
+    {"language_model.model.", "model."}, {"language_model.lm_head", "lm_head"}, {"model.language_model.", "model."}, {"transformer.", ""}, {"bert.", ""}, {"roberta.", ""},
 };
 
 static void strip_prefix(const char *name, char out[COP_SAFETENSORS_MOST_NAME + 1]) {

@@ -310,6 +310,70 @@ static cop_status gemma3_keys(cop_folder_config *c) {
     return cop_folder_add_rope(c, "full_attention");
 }
 
+// ---- bert, roberta, xlm-roberta: encoders -------------------------------------------------------
+
+#define NORM_RULES(from, to)                           \
+    {from, to, COP_FOLDER_AS_IS},                      \
+    {from ".gamma", to ".weight", COP_FOLDER_AS_IS},   \
+    {from ".beta", to ".bias", COP_FOLDER_AS_IS}
+
+static const cop_folder_rule bert_rules[] = {
+    {"embeddings.word_embeddings", "token_embd", COP_FOLDER_AS_IS},
+    {"embeddings.position_embeddings", "position_embd", COP_FOLDER_AS_IS},
+    {"embeddings.token_type_embeddings", "token_types", COP_FOLDER_AS_IS},
+    NORM_RULES("embeddings.LayerNorm", "token_embd_norm"),
+    {"encoder.layer.#.attention.self.query", "blk.#.attn_q", COP_FOLDER_AS_IS},
+    {"encoder.layer.#.attention.self.key", "blk.#.attn_k", COP_FOLDER_AS_IS},
+    {"encoder.layer.#.attention.self.value", "blk.#.attn_v", COP_FOLDER_AS_IS},
+    {"encoder.layer.#.attention.output.dense", "blk.#.attn_output", COP_FOLDER_AS_IS},
+    NORM_RULES("encoder.layer.#.attention.output.LayerNorm", "blk.#.attn_output_norm"),
+    {"encoder.layer.#.intermediate.dense", "blk.#.ffn_up", COP_FOLDER_AS_IS},
+    {"encoder.layer.#.output.dense", "blk.#.ffn_down", COP_FOLDER_AS_IS},
+    NORM_RULES("encoder.layer.#.output.LayerNorm", "blk.#.layer_output_norm"),
+    {"embeddings.position_ids", NULL, COP_FOLDER_DROP},
+    {"embeddings.token_type_ids", NULL, COP_FOLDER_DROP},
+    {"pooler.", NULL, COP_FOLDER_DROP},  // what stands on the encoder: not asked for here
+    {"cls.", NULL, COP_FOLDER_DROP},
+    {"lm_head.", NULL, COP_FOLDER_DROP},
+    {NULL, NULL, COP_FOLDER_AS_IS},
+};
+
+static cop_status bert_prepare(cop_folder_config *c) {
+    const char *positions;
+    bool decoder;
+    COP_TRY(cop_json_text(c->values, "position_embedding_type", "absolute", &positions));
+    COP_TRY(cop_json_bool(c->values, "is_decoder", false, &decoder));
+    c->tied = true;  // no output matrix is expected
+    if (strcmp(positions, "absolute")) return cop_fail(COP_ERR_UNSUPPORTED, "position_embedding_type: %.40s, need absolute", positions);
+    return decoder ? cop_fail(COP_ERR_UNSUPPORTED, "is_decoder: true, need false") : COP_OK;
+}
+
+static cop_status bert_keys(cop_folder_config *c) { return cop_gguf_add_bool(c->keys, "bert.attention.causal", false); }
+
+// Positions begin behind the row of the padding token.
+static cop_status read_first_position(const cop_folder_config *c, int64_t *first) {
+    COP_TRY(cop_json_int(c->values, "pad_token_id", 1, 0, 1 << 16, first));
+    ++*first;
+    return COP_OK;
+}
+
+static cop_status roberta_prepare(cop_folder_config *c) {
+    int64_t first, rows;
+    COP_TRY(bert_prepare(c));
+    COP_TRY(read_first_position(c, &first));
+    COP_TRY(cop_json_int(c->values, "max_position_embeddings", 0, 1, 1 << 27, &rows));
+    if (rows <= first) return cop_fail(COP_ERR_FORMAT, "max_position_embeddings: %lld, the first %lld are none", (long long)rows, (long long)first);
+    if (json_object_set_new(c->values, "max_position_embeddings", json_integer(rows - first))) return cop_fail(COP_ERR_NOMEM, "configuration: cannot allocate");
+    return COP_OK;
+}
+
+static cop_status roberta_keys(cop_folder_config *c) {
+    int64_t first;
+    COP_TRY(read_first_position(c, &first));
+    COP_TRY(cop_folder_add_int(c, "position_offset", first));
+    return bert_keys(c);
+}
+
 // ---- the table ------------------------------------------------------------------------------
 
 const cop_folder_family cop_folder_families[] = {
@@ -382,5 +446,13 @@ const cop_folder_family cop_folder_families[] = {
           "tie_word_embeddings": true})
     {.model_type = "gemma3_text", .arch = "gemma3", .acts = "gelu_pytorch_tanh", .rules = gemma_rules, .keys = gemma3_keys, .defaults = GEMMA3},
     {.model_type = "gemma3", .arch = "gemma3", .acts = "gelu_pytorch_tanh", .rules = gemma_rules, .keys = gemma3_keys, .defaults = GEMMA3},
+    {.model_type = "bert", .arch = "bert", .acts = "gelu", .rules = bert_rules, .prepare = bert_prepare, .keys = bert_keys,
+     .defaults = JSON({"vocab_size": 30522, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+                       "num_attention_heads": 12, "max_position_embeddings": 512, "layer_norm_eps": 1e-12})},
+#define ROBERTA                                                                                             \
+    JSON({"vocab_size": 50265, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,      \
+          "num_attention_heads": 12, "max_position_embeddings": 512, "layer_norm_eps": 1e-12})
+    {.model_type = "roberta", .arch = "bert", .acts = "gelu", .rules = bert_rules, .prepare = roberta_prepare, .keys = roberta_keys, .defaults = ROBERTA},
+    {.model_type = "xlm-roberta", .arch = "bert", .acts = "gelu", .rules = bert_rules, .prepare = roberta_prepare, .keys = roberta_keys, .defaults = ROBERTA},
     {.model_type = NULL},
 };

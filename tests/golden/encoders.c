@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../support/mini_cmocka.h"
 #include "base/alloc.h"
 #include "../support/model.h"
+#include "../support/places.h"
 #include "engine/embedder.h"
 
-#define GOLDEN "tests/golden/encoders.txt"
 #define MOST 512
 #define TOLERANCE 2e-5
 
@@ -42,15 +43,19 @@ static void near(reader *r, double got, double want, const char *what) {
     r->n_checked++;
 }
 
-static void open_model(reader *r, const char *line) {
-    char path[256], file[64];
+static void open_path(reader *r, const char *path) {
     cop_engine_options o = cop_engine_defaults();
     cop_engine_close(r->engine);
-    assert_int_equal(sscanf(line, "model %63s %d %d", file, &r->D, &r->L), 3);
-    snprintf(path, sizeof path, "tests/data/%s", file);
     o.threads = 2;
     o.keep_packed = 0;
     if (cop_engine_open(&r->engine, path, &o)) fail_msg("%s", cop_error_text());
+}
+
+static void open_model(reader *r, const char *line) {
+    char path[256], file[64];
+    assert_int_equal(sscanf(line, "model %63s %d %d", file, &r->D, &r->L), 3);
+    snprintf(path, sizeof path, "tests/data/%s", file);
+    open_path(r, path);
 }
 
 static void read_text(reader *r, const char *line) {
@@ -122,14 +127,15 @@ static void check_embedding(reader *r, const char *line) {
     cop_embedder_close(e);
 }
 
-static void encoders_give_the_references_vectors(void **state) {
-    (void)state;
+// `model`: the folder of the one model of the file, or NULL: in tests/data.
+static void check_file(const char *path, const char *model) {
     static char line[1 << 14];
     reader r = {0};
-    FILE *f = fopen(GOLDEN, "r");
+    FILE *f = fopen(path, "r");
     assert_non_null(f);
     while (fgets(line, sizeof line, f)) {
-        if (!strncmp(line, "model ", 6)) open_model(&r, line);
+        if (!strncmp(line, "model ", 6) && model) open_path(&r, model), sscanf(line, "model %*s %d %d", &r.D, &r.L);
+        else if (!strncmp(line, "model ", 6)) open_model(&r, line);
         else if (!strncmp(line, "text ", 5)) read_text(&r, line);
         else if (!strncmp(line, "ids ", 4)) check_ids(&r, line);
         else if (!strncmp(line, "hidden ", 7)) check_hidden(&r, line);
@@ -139,6 +145,24 @@ static void encoders_give_the_references_vectors(void **state) {
     cop_engine_close(r.engine);
     print_message("%d values, largest error %.2g\n", r.n_checked, r.worst);
     assert_in_range(r.n_checked, 1000, 100000);
+}
+
+static void encoders_give_the_references_vectors(void **state) {
+    (void)state;
+    check_file("tests/golden/encoders.txt", NULL);
+}
+
+// The folder of the published model, by the name all-minilm-l6-v2 in COPPICE_MODELS.
+static void a_published_encoder_gives_the_references_vectors(void **state) {
+    (void)state;
+    const char *models = getenv("COPPICE_MODELS");
+    char path[PLACE_BYTES];
+    snprintf(path, sizeof path, "%s/all-minilm-l6-v2", models ? models : "");
+    if (!models || access(path, R_OK)) {
+        print_message("skipped: the folder all-minilm-l6-v2 is absent\n");
+        skip();
+    }
+    check_file("tests/golden/encoder-real.txt", path);
 }
 
 // Rows of one sequence see each other, so only levels and threads can vary here.
@@ -239,6 +263,7 @@ static void a_long_text_is_refused_or_cut(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encoders_give_the_references_vectors),
+        cmocka_unit_test(a_published_encoder_gives_the_references_vectors),
         cmocka_unit_test(every_level_and_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(a_decoders_vector_is_its_state_behind_the_last_norm),
         cmocka_unit_test(a_long_text_is_refused_or_cut),
