@@ -1,6 +1,6 @@
 // coppice perplexity: how well a model predicts a text. The field's usual protocol (llama.cpp's): the text
 // is cut into windows of --ctx tokens, each evaluated on its own beginning with the model's first token
-// where it wants one; the second half of each window counts.
+// where it wants one; the second half of each window counts. docs/perplexity.md has figures beside llama.cpp's.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
