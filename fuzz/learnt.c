@@ -24,8 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     memset(odds, 0, sizeof odds);
     cop_cost_init(&cost);
-    (void)cop_learnt_load(path, &cost, odds, &setup);
+    float survive[COP_SURVIVAL] = {0}, survive_n = 0, per_node = 0;
+    (void)cop_learnt_load(path, &(cop_learnt){.cost = &cost, .odds = odds, .setup = &setup, .survive = {survive}, .survive_n = {&survive_n}, .per_node = {&per_node}});
     close(fd);
+    for (int i = 0; i < COP_SURVIVAL; i++) must(survive[i] >= 0 && survive[i] <= 1);
+    must(per_node >= 0 && survive_n >= 0);
     for (int m = 2; m <= COP_COST_ROWS; m++) must(cost.ratio[m] >= cost.ratio[m - 1] && cost.ratio[m] < 1000);
     for (int d = 0; d < COP_MAX_DRAFTERS; d++)
         for (int b = 0; b < COP_BUCKETS; b++) {

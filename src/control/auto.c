@@ -22,12 +22,14 @@
 #define PLAIN_EVERY 128    // a plain step at least so often: what all costs are measured against
 #define EXPLORE_EVERY 48   // trees, of which one is larger than it should be
 #define PROBE_DEPTH 3      // of a costly drafter that was not asked for long
+#define READING 0.05       // plain steps that a second model needs to read a token: a third of the model, eight at once
+#define EXPECTED_TOKENS 64 // that a text goes on for
 
 typedef struct costly {
-    double seconds_per_node, seconds_fixed;
-    int n;
-    float survive[16];       // share of its proposals at depth i + 1 that came true, all ancestors too
-    float survive_n;
+    float per_node;          // cost of one of its nodes, in plain steps
+    float survive[COP_SURVIVAL];  // share of its proposals at depth i + 1 that came true, all ancestors too
+    float survive_n;         // steps behind these
+    bool asked;              // in this session: it has read the text
     int silent, patience;    // steps since it was asked; after so many it is asked anyway
 } costly;
 
@@ -119,22 +121,30 @@ static double cheap_goodput(const automatic *a, const cop_tree *tree) {
     return goodput;
 }
 
+// Before its first proposal a second model reads the text. What that costs must be small beside what was written
+// already, or be won back within the next tokens by what is known of its gain.
+static bool reading_pays(const automatic *a, const cop_view *view, int drafter, double gain) {
+    if (!a->setup.reads[drafter] || a->dear[drafter].asked) return true;
+    double reading = READING * view->n_tokens, written = view->n_tokens - view->n_prompt;
+    return reading <= 0.03 * written || gain * EXPECTED_TOKENS > reading;
+}
+
 // How deep a costly drafter should go, 0: not at all.
-static int costly_depth(automatic *a, const cop_tree *tree, int drafter) {
+static int costly_depth(automatic *a, const cop_view *view, const cop_tree *tree, int drafter) {
     costly *d = &a->dear[drafter];
     if (a->cost.plain <= 0) return 0;
-    if (d->survive_n < 4 || d->silent >= d->patience) return PROBE_DEPTH;
-    double per_node = d->seconds_per_node / a->cost.plain, fixed = d->seconds_fixed / a->cost.plain, tokens = 1;
-    double best = cheap_goodput(a, tree) * (1 + (double)a->margin);
+    if (d->survive_n < 4) return reading_pays(a, view, drafter, 0) ? PROBE_DEPTH : 0;
+    double tokens = 1, cheap = cheap_goodput(a, tree), best = cheap * (1 + (double)a->margin);
     int depth = 0;
-    for (int k = 1; k <= 16; k++) {
+    for (int k = 1; k <= COP_SURVIVAL; k++) {
         tokens += (double)d->survive[k - 1];
-        double g = tokens / (cop_cost_ratio(&a->cost, k + 1) + fixed + per_node * k);
+        double g = tokens / (cop_cost_ratio(&a->cost, k + 1) + (double)d->per_node * k);
         if (g <= best) continue;
         best = g;
         depth = k;
     }
-    return depth;
+    if (!reading_pays(a, view, drafter, depth ? best / cheap - 1 : 0)) return 0;
+    return depth || d->silent < d->patience ? depth : PROBE_DEPTH;
 }
 
 // Once a step, before the first drafter is asked.
@@ -153,7 +163,7 @@ static cop_admission admit(void *state, const cop_view *view, const cop_tree *tr
     if (a->off) return (cop_admission){0, 0};
     int depth = a->setup.max_nodes;
     if (a->setup.costly[drafter]) {
-        depth = a->plain_probe ? 0 : costly_depth(a, tree, drafter);
+        depth = a->plain_probe ? 0 : costly_depth(a, view, tree, drafter);
         a->dear[drafter].silent = depth ? 0 : a->dear[drafter].silent + 1;
     }
     a->depth[drafter] = depth;
@@ -178,8 +188,8 @@ static void prune(void *state, const cop_view *view, const cop_tree *tree, bool 
 // Shares of the costly drafter's spine that came true, by depth.
 static void judge_costly(automatic *a, int drafter, const cop_step_report *r) {
     costly *d = &a->dear[drafter];
-    float alive[17] = {0};
-    int depth_of[COP_COST_ROWS] = {0}, n_nodes = 0, deepest = 0;
+    float alive[COP_SURVIVAL + 1] = {0};
+    int depth_of[COP_COST_ROWS] = {0}, n_nodes = 0;
     for (int i = 1; i < a->ballot.n; i++) {
         int above = depth_of[a->ballot.node[i].parent];
         depth_of[i] = -1;
@@ -187,21 +197,21 @@ static void judge_costly(automatic *a, int drafter, const cop_step_report *r) {
         if (above < 0 || above >= r->got->n_tokens) continue;
         if (a->ballot.node[i].token != r->got->tokens[above]) continue;
         depth_of[i] = above + 1;
-        if (above < 16) alive[above + 1] = 1;
+        if (above < COP_SURVIVAL) alive[above + 1] = 1;
     }
-    deepest = a->depth[drafter] < 16 ? a->depth[drafter] : 16;
+    int deepest = a->depth[drafter] < COP_SURVIVAL ? a->depth[drafter] : COP_SURVIVAL;
     double step = 1 / (d->survive_n + 1) > 0.04f ? 1 / ((double)d->survive_n + 1) : 0.04;
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < COP_SURVIVAL; i++) {
         // Depths that were not tried follow the ratio of the last ones.
         float seen = i < deepest ? alive[i + 1] : i > 0 ? d->survive[i - 1] * (i > 1 && d->survive[i - 2] > 0 ? d->survive[i - 1] / d->survive[i - 2] : 0.7f) : 0;
         d->survive[i] += (seen - d->survive[i]) * (float)step;
     }
     d->survive_n += 1;
-    if (n_nodes) {
-        double each = r->draft_seconds[drafter] / n_nodes;
-        d->seconds_per_node += (each - d->seconds_per_node) * (d->n ? 0.1 : 1);
-        d->n++;
+    if (n_nodes && a->cost.plain > 0 && d->asked) {
+        float each = (float)(r->draft_seconds[drafter] / n_nodes / a->cost.plain);
+        d->per_node += (each - d->per_node) * (d->per_node > 0 ? 0.1f : 1);
     }
+    d->asked = true;
     bool good = r->got->n_tokens > 1;
     d->patience = good ? 16 : d->patience * 2 < 512 ? d->patience * 2 : 512;
 }
@@ -228,7 +238,8 @@ static void account(void *state, const cop_view *view, const cop_step_report *r)
     if (a->off) return;
     double cheap = 0, all = r->verify_seconds;
     for (int i = 0; i < a->setup.n_drafters; i++) {
-        all += r->draft_seconds[i];
+        bool reads = a->setup.reads[i] && r->asked[i] && !a->dear[i].asked;  // once, and not to be judged by
+        all += reads ? 0 : r->draft_seconds[i];
         if (!a->setup.costly[i]) cheap += r->draft_seconds[i];
         else if (r->asked[i]) judge_costly(a, i, r);
     }
@@ -241,14 +252,25 @@ static void account(void *state, const cop_view *view, const cop_step_report *r)
     if (++a->window_steps >= WINDOW || lost > MOST_LOST) judge_window(a);
 }
 
+static cop_learnt learnt(automatic *a) {
+    cop_learnt l = {.cost = &a->cost, .odds = a->odds, .setup = &a->setup};
+    for (int i = 0; i < COP_MAX_DRAFTERS; i++) {
+        l.survive[i] = a->dear[i].survive;
+        l.survive_n[i] = &a->dear[i].survive_n;
+        l.per_node[i] = &a->dear[i].per_node;
+    }
+    return l;
+}
+
 static cop_status save(const void *state, const char *path) {
-    const automatic *a = state;
-    return cop_learnt_save(path, &a->cost, a->odds, &a->setup);
+    automatic copy = *(const automatic *)state;
+    cop_learnt l = learnt(&copy);
+    return cop_learnt_save(path, &l);
 }
 
 static cop_status load(void *state, const char *path) {
-    automatic *a = state;
-    return cop_learnt_load(path, &a->cost, a->odds, &a->setup);
+    cop_learnt l = learnt(state);
+    return cop_learnt_load(path, &l);
 }
 
 static const cop_option options[] = {

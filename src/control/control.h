@@ -13,6 +13,7 @@
 typedef struct cop_control_setup {
     int n_drafters, max_nodes, max_tokens;
     bool costly[COP_MAX_DRAFTERS];           // proposing costs forwards
+    bool reads[COP_MAX_DRAFTERS];            // its first proposal reads the whole text
     const char *names[COP_MAX_DRAFTERS];
     /* One line for people when a decision changes; may be NULL. */
     void (*note)(void *user, const char *line);

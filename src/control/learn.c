@@ -143,77 +143,134 @@ static cop_status add_line(text_array *text, const char *format, ...) {
     return COP_OK;
 }
 
-static cop_status write_learnt(text_array *text, const cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
+static cop_status write_costly(text_array *text, const cop_learnt *l, int d) {
+    if (!l->survive[d] || !(*l->survive_n[d] > 0)) return COP_OK;
+    COP_TRY(add_line(text, "costly %.31s %.5g %.5g", l->setup->names[d], (double)*l->survive_n[d], (double)*l->per_node[d]));
+    for (int i = 0; i < COP_SURVIVAL; i++) COP_TRY(add_line(text, " %.4g", (double)l->survive[d][i]));
+    return add_line(text, "\n");
+}
+
+static cop_status write_learnt(text_array *text, const cop_learnt *l) {
+    const cop_cost *cost = l->cost;
     COP_TRY(add_line(text, MAGIC "\n"));
     for (int i = 0; i < COP_COST_CONTEXTS; i++)
         for (int m = 2; m <= COP_COST_ROWS; m++)
             if (cost->seen[i][m]) COP_TRY(add_line(text, "cost %d %d %.5g %d\n", i, m, (double)cost->measured[i][m], cost->seen[i][m]));
-    for (int d = 0; d < setup->n_drafters; d++)
-        for (int b = 0; b < COP_BUCKETS; b++)
-            if (odds[d][b].tried > 0)
-                COP_TRY(add_line(text, "odds %.31s %d %.5g %.5g\n", setup->names[d], b, (double)odds[d][b].tried, (double)odds[d][b].hit));
+    for (int d = 0; d < l->setup->n_drafters; d++) {
+        for (int b = 0; b < COP_BUCKETS; b++) {
+            const cop_odds *o = &l->odds[d][b];
+            if (o->tried > 0) COP_TRY(add_line(text, "odds %.31s %d %.5g %.5g\n", l->setup->names[d], b, (double)o->tried, (double)o->hit));
+        }
+        COP_TRY(write_costly(text, l, d));
+    }
     return COP_OK;
 }
 
-cop_status cop_learnt_save(const char *path, const cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
+cop_status cop_learnt_save(const char *path, const cop_learnt *learnt) {
     text_array text = {.most = MOST_BYTES};
-    cop_status st = write_learnt(&text, cost, odds, setup);
+    cop_status st = write_learnt(&text, learnt);
     if (!st) st = cop_file_write(path, text.v, text.n);
     cop_array_fini(&text);
     return st;
 }
 
-static bool read_cost(const char *line, cop_cost *cost) {
+// What a file says, before any of it is taken.
+typedef struct reading {
+    cop_cost cost;
+    cop_odds odds[COP_MAX_DRAFTERS][COP_BUCKETS];
+    float survive[COP_MAX_DRAFTERS][COP_SURVIVAL], survive_n[COP_MAX_DRAFTERS], per_node[COP_MAX_DRAFTERS];
+} reading;
+
+static bool read_cost(const char *line, reading *r) {
     int context, rows, seen;
     float ratio;
     if (sscanf(line, "cost %d %d %f %d", &context, &rows, &ratio, &seen) != 4) return false;
     if (context < 0 || context >= COP_COST_CONTEXTS || rows < 2 || rows > COP_COST_ROWS || !(ratio >= 1 && ratio <= MOST_RATIO) || seen < 1)
         return false;
-    cost->measured[context][rows] = ratio;
-    cost->seen[context][rows] = (uint16_t)(seen < 8 ? seen : 8);  // a new start measures anew soon
+    r->cost.measured[context][rows] = ratio;
+    r->cost.seen[context][rows] = (uint16_t)(seen < 8 ? seen : 8);  // a new start measures anew soon
     return true;
 }
 
-static bool read_odds(const char *line, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
+static int drafter_of(const cop_control_setup *setup, const char *name) {
+    for (int d = 0; d < setup->n_drafters; d++)
+        if (!strcmp(setup->names[d], name)) return d;
+    return -1;
+}
+
+static bool read_odds(const char *line, reading *r, const cop_control_setup *setup) {
     char name[32];
     int bucket;
     float tried, hit;
     if (sscanf(line, "odds %31s %d %f %f", name, &bucket, &tried, &hit) != 4) return false;
     if (bucket < 0 || bucket >= COP_BUCKETS || !(tried > 0 && tried < 1e4f) || !(hit >= 0 && hit <= tried)) return false;
     float keep = tried > 32 ? 32 / tried : 1;  // what another text taught is only where to begin
-    for (int d = 0; d < setup->n_drafters; d++)
-        if (!strcmp(setup->names[d], name)) odds[d][bucket] = (cop_odds){tried * keep, hit * keep};
+    int d = drafter_of(setup, name);
+    if (d >= 0) r->odds[d][bucket] = (cop_odds){tried * keep, hit * keep};
     return true;
 }
 
-static bool read_line(const char *line, int number, cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
-    if (number == 1) return !strcmp(line, MAGIC);
-    return line[0] == 'c' ? read_cost(line, cost) : read_odds(line, odds, setup);
+static bool read_costly(const char *line, reading *r, const cop_control_setup *setup) {
+    char name[32];
+    float n, per_node, survive[COP_SURVIVAL];
+    int at = 0, used;
+    if (sscanf(line, "costly %31s %f %f%n", name, &n, &per_node, &at) != 3) return false;
+    if (!(n > 0 && n < 1e9f) || !(per_node >= 0 && per_node < 1e4f)) return false;
+    for (int i = 0; i < COP_SURVIVAL; i++, at += used)
+        if (sscanf(line + at, "%f%n", &survive[i], &used) != 1 || !(survive[i] >= 0 && survive[i] <= 1)) return false;
+    int d = drafter_of(setup, name);
+    if (d < 0) return true;
+    memcpy(r->survive[d], survive, sizeof survive);
+    r->survive_n[d] = n < 24 ? n : 24;
+    r->per_node[d] = per_node;
+    return true;
 }
 
-// A file is taken as a whole or not at all.
-cop_status cop_learnt_load(const char *path, cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup) {
-    char *text;
-    size_t bytes;
-    COP_TRY(cop_file_read(path, MOST_BYTES, &text, &bytes));
-    cop_cost new_cost = *cost;
-    cop_odds (*new_odds)[COP_BUCKETS] = cop_alloc_array(COP_MAX_DRAFTERS, sizeof *new_odds);
-    bool fine = new_odds && bytes && strlen(text) == bytes;
-    int number = 1;
-    if (new_odds) memcpy(new_odds, odds, COP_MAX_DRAFTERS * sizeof *new_odds);
-    for (char *line = text, *next; fine && *line; line = next) {
+static bool read_line(const char *line, int number, reading *r, const cop_control_setup *setup) {
+    if (number == 1) return !strcmp(line, MAGIC);
+    if (!strncmp(line, "costly ", 7)) return read_costly(line, r, setup);
+    return line[0] == 'c' ? read_cost(line, r) : read_odds(line, r, setup);
+}
+
+static bool read_text(char *text, reading *r, const cop_control_setup *setup, int *number) {
+    *number = 1;
+    for (char *line = text, *next; *line; line = next, ++*number) {
         next = strchr(line, '\n');
         if (next) *next++ = 0;
         else next = line + strlen(line);
-        fine = read_line(line, number, &new_cost, new_odds, setup);
-        number += fine;
+        if (!read_line(line, *number, r, setup)) return false;
     }
+    return *number > 1;
+}
+
+static void take(const cop_learnt *l, const reading *r) {
+    *l->cost = r->cost;
+    refresh(l->cost);
+    memcpy(l->odds, r->odds, sizeof r->odds);
+    for (int d = 0; d < COP_MAX_DRAFTERS; d++) {
+        if (!l->survive[d] || !(r->survive_n[d] > 0)) continue;
+        memcpy(l->survive[d], r->survive[d], sizeof r->survive[d]);
+        *l->survive_n[d] = r->survive_n[d];
+        *l->per_node[d] = r->per_node[d];
+    }
+}
+
+// A file is taken as a whole or not at all.
+cop_status cop_learnt_load(const char *path, const cop_learnt *learnt) {
+    char *text;
+    size_t bytes;
+    int number = 1;
+    COP_TRY(cop_file_read(path, MOST_BYTES, &text, &bytes));
+    reading *r = cop_alloc(sizeof *r);
+    if (!r) {
+        cop_free(text);
+        return cop_fail(COP_ERR_NOMEM, "%s: cannot allocate", path);
+    }
+    r->cost = *learnt->cost;
+    memcpy(r->odds, learnt->odds, sizeof r->odds);
+    bool fine = bytes && strlen(text) == bytes && read_text(text, r, learnt->setup, &number);
+    if (fine) take(learnt, r);
+    cop_free(r);
     cop_free(text);
-    if (fine) {
-        *cost = new_cost;
-        memcpy(odds, new_odds, COP_MAX_DRAFTERS * sizeof *new_odds);
-        refresh(cost);
-    }
-    cop_free(new_odds);
     return fine ? COP_OK : cop_fail(COP_ERR_FORMAT, "%s: line %d is not what a controller writes", path, number);
 }

@@ -49,9 +49,20 @@ void cop_ballot_take(cop_ballot *ballot, const cop_tree *tree);
 /* Judge every node whose parent the text went through. */
 void cop_ballot_judge(const cop_ballot *ballot, const cop_accepted *got, cop_odds odds[][COP_BUCKETS]);
 
-/* Both tables as text; odds has COP_MAX_DRAFTERS rows. Drafters are known by name, so that a file serves any set of
- * them. What is damaged is refused and changes nothing. */
-cop_status cop_learnt_save(const char *path, const cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup);
-cop_status cop_learnt_load(const char *path, cop_cost *cost, cop_odds odds[][COP_BUCKETS], const cop_control_setup *setup);
+#define COP_SURVIVAL 16
+
+/* What is kept of a controller: pointers into it. survive: [COP_SURVIVAL] of each drafter, or NULL; survive_n and
+ * per_node with it. odds has COP_MAX_DRAFTERS rows. */
+typedef struct cop_learnt {
+    cop_cost *cost;
+    cop_odds (*odds)[COP_BUCKETS];
+    float *survive[COP_MAX_DRAFTERS], *survive_n[COP_MAX_DRAFTERS], *per_node[COP_MAX_DRAFTERS];
+    const cop_control_setup *setup;
+} cop_learnt;
+
+/* As text. Drafters are known by name, so that a file serves any set of them. What is damaged is refused and changes
+ * nothing. */
+cop_status cop_learnt_save(const char *path, const cop_learnt *learnt);
+cop_status cop_learnt_load(const char *path, const cop_learnt *learnt);
 
 #endif

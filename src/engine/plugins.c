@@ -129,6 +129,7 @@ static cop_status open_controller(cop_session *s, const char *text, const cop_se
     cop_control_setup setup = {.n_drafters = s->n_drafters, .max_nodes = s->max_nodes, .max_tokens = s->context, .note = o->note, .user = o->note_user};
     for (int i = 0; i < s->n_drafters; i++) {
         setup.costly[i] = s->drafters[i].type->needs & COP_COSTLY;
+        setup.reads[i] = s->drafters[i].type->needs & COP_NEEDS_SECOND_MODEL;
         setup.names[i] = s->drafters[i].type->name;
     }
     if (s->controller->start) COP_TRY(s->controller->start(s->controller_state, &setup));

@@ -159,17 +159,20 @@ static void what_was_learnt_comes_back(void **state) {
     (void)state;
     static cop_odds odds[COP_MAX_DRAFTERS][COP_BUCKETS], back[COP_MAX_DRAFTERS][COP_BUCKETS];
     cop_cost cost, again;
+    float survive[COP_SURVIVAL] = {0.75f, 0.5f}, n = 20, each = 0.25f, survive_back[COP_SURVIVAL] = {0}, n_back = 0, each_back = 0;
     char path[] = "/tmp/coppice-learnt-XXXXXX";
     close(mkstemp(path));
     cop_cost_init(&cost);
     for (int i = 0; i < 20; i++) cop_cost_add(&cost, 1, 0.01), cop_cost_add(&cost, 8, 0.03);
     for (int i = 0; i < 20; i++) cop_odds_add(&odds[1][5], i % 4 == 0);
-    assert_int_equal(cop_learnt_save(path, &cost, odds, &two), COP_OK);
+    assert_int_equal(cop_learnt_save(path, &(cop_learnt){.cost = &cost, .odds = odds, .setup = &two, .survive = {[1] = survive}, .survive_n = {[1] = &n}, .per_node = {[1] = &each}}), COP_OK);
     cop_cost_init(&again);
-    assert_int_equal(cop_learnt_load(path, &again, back, &two), COP_OK);
+    assert_int_equal(cop_learnt_load(path, &(cop_learnt){.cost = &again, .odds = back, .setup = &two, .survive = {[1] = survive_back}, .survive_n = {[1] = &n_back}, .per_node = {[1] = &each_back}}), COP_OK);
     assert_true(cop_cost_ratio(&again, 8) > 2.5 && cop_cost_ratio(&again, 8) < 3.5);
     assert_true(back[1][5].tried > 15 && back[1][5].hit > 3);
     assert_true(back[0][5].tried == 0);
+    assert_memory_equal(survive, survive_back, sizeof survive);
+    assert_true(n_back == n && each_back == each);
     unlink(path);
 }
 
@@ -177,7 +180,8 @@ static void a_damaged_file_changes_nothing(void **state) {
     (void)state;
     static const char *const bad[] = {"", "x\n", "coppice learnt 1\ncost 6 4 1 1\n", "coppice learnt 1\ncost 0 1 1 1\n", "coppice learnt 1\ncost 0 4 nan 1\n",
                                       "coppice learnt 1\ncost 0 4 1\n", "coppice learnt 1\nodds copy 2 5 3\nodds copy 64 2 1\n",
-                                      "coppice learnt 1\nodds copy 1 1 2\n", "coppice learnt 1\nodds copy 1 inf 2\n", "coppice learnt 1\nwords\n"};
+                                      "coppice learnt 1\nodds copy 1 1 2\n", "coppice learnt 1\nodds copy 1 inf 2\n", "coppice learnt 1\nwords\n", "coppice learnt 1\ncostly copy 9 0.3 1 1 1\n",
+                                      "coppice learnt 1\ncostly copy 9 0.3 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2\n"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         static cop_odds odds[COP_MAX_DRAFTERS][COP_BUCKETS], none[COP_MAX_DRAFTERS][COP_BUCKETS];
         cop_cost cost, before;
@@ -186,7 +190,7 @@ static void a_damaged_file_changes_nothing(void **state) {
         assert_int_equal(cop_file_write(path, bad[i], strlen(bad[i])), COP_OK);
         cop_cost_init(&cost);
         before = cost;
-        if (cop_learnt_load(path, &cost, odds, &two) != COP_ERR_FORMAT) fail_msg("file %d was taken", (int)i);
+        if (cop_learnt_load(path, &(cop_learnt){.cost = &cost, .odds = odds, .setup = &two}) != COP_ERR_FORMAT) fail_msg("file %d was taken", (int)i);
         assert_non_null(strstr(cop_error_text(), path));
         assert_memory_equal(odds, none, sizeof odds);
         assert_memory_equal(&cost, &before, sizeof cost);
