@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/json.h"
 
 #define CHUNK 512         // rows of a decoder's forward
 #define MOST_ROWS 4096    // of an encoder's
@@ -39,30 +38,10 @@ cop_status cop_pooling_parse(cop_pooling *out, const char *text) {
 
 static bool is_encoder(const cop_model *m) { return m->desc.layers[0].mask == COP_MASK_FULL; }
 
-// A folder of sentence-transformers says it in a file of its own.
-static cop_status read_folder_pooling(const char *folder, cop_pooling *out) {
-    static const cop_json_limits limits = {1 << 16, 1000, 8};
-    static const char *const keys[] = {NULL, "pooling_mode_mean_tokens", "pooling_mode_cls_token", "pooling_mode_lasttoken"};
-    char path[4096];
-    json_t *v;
-    int n = snprintf(path, sizeof path, "%s/1_Pooling/config.json", folder);
-    if (n < 0 || (size_t)n >= sizeof path) return COP_OK;
-    cop_status st = cop_json_read(&v, path, &limits);
-    if (st == COP_ERR_NOT_FOUND) return COP_OK;
-    for (int i = 1; !st && i < 4 && *out == COP_POOL_AUTO; i++) {
-        bool on = false;
-        st = cop_json_bool(v, keys[i], false, &on);
-        if (on) *out = (cop_pooling)i;
-    }
-    json_decref(v);
-    return st;
-}
-
 // GGUF: 1 mean, 2 class, 3 last; 4 ranks pairs of texts and gives no vector.
 static cop_status choose_pooling(const cop_model *m, cop_pooling *out) {
     char key[64];
     uint32_t type;
-    if (*out == COP_POOL_AUTO && cop_gguf_folder(m->file)) COP_TRY(read_folder_pooling(cop_gguf_folder(m->file), out));
     if (*out != COP_POOL_AUTO) return COP_OK;
     snprintf(key, sizeof key, "%s.pooling_type", m->desc.family);
     COP_TRY(cop_gguf_get_u32_or(m->file, key, 0, &type));

@@ -290,6 +290,22 @@ bool cop_folder_is_model(const char *path) {
     return false;
 }
 
+// Models for embeddings say in a file of their own how states are pooled; GGUF's numbers are 1 mean, 2 class, 3 last.
+static cop_status add_pooling(cop_folder_config *c, const char *path) {
+    static const cop_json_limits limits = {1 << 16, 1000, 8};
+    static const char *const modes[] = {"pooling_mode_mean_tokens", "pooling_mode_cls_token", "pooling_mode_lasttoken"};
+    char file[PATH_BYTES];
+    json_t *v;
+    bool on = false;
+    int i = 0;
+    if (join(file, path, "1_Pooling/config.json") || access(file, F_OK)) return COP_OK;
+    COP_TRY(cop_json_read(&v, file, &limits));
+    cop_status st = COP_OK;
+    while (!st && !on && i < 3) st = cop_json_bool(v, modes[i++], false, &on);
+    json_decref(v);
+    return st || !on ? st : cop_folder_add_int(c, "pooling_type", i);
+}
+
 // The keys as a GGUF in memory that owns them.
 static cop_status make_keys(cop_gguf **out, cop_folder_config *c, const cop_folder_family **family, const char *config, size_t config_bytes,
                             const char *generation, size_t generation_bytes, const char *name) {
@@ -299,6 +315,7 @@ static cop_status make_keys(cop_gguf **out, cop_folder_config *c, const cop_fold
     f->path = cop_text_copy(name, strlen(name));
     cop_status st = f->path ? cop_gguf_writer_new(&c->keys, 0) : cop_fail(COP_ERR_NOMEM, "cannot allocate the reader");
     if (!st) st = cop_folder_read_config(c, family, config, config_bytes, generation, generation_bytes);
+    if (!st) st = add_pooling(c, name);
     if (!st) st = cop_gguf_writer_bytes(c->keys, &f->keys, &bytes);
     if (!st) st = cop_gguf_from_memory(out, f->keys, bytes, name);
     if (st) cop_folder_free(f);

@@ -251,6 +251,10 @@ static void a_long_text_is_refused_or_cut(void **state) {
     assert_int_equal(cop_embedder_text(e, r.text, r.bytes, out, &n), COP_ERR_LIMIT);
     assert_true(n > 9);
     cop_embedder_close(e);
+    open_model(&r, "model tiny-bert 32 3");
+    assert_int_equal(cop_embedder_open(&e, r.engine, &o), COP_OK);
+    assert_int_equal(cop_embedder_pooling(e), COP_POOL_CLASS);  // as the folder says
+    cop_embedder_close(e);
     o.truncate = true;
     embed(&r, &o, cut);
     tokens_of(&r, "the cat sat on the mat a");  // [CLS], seven words, [SEP]

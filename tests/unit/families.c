@@ -78,6 +78,8 @@ static void a_missing_weight_is_named(void **state) {
         {"tiny-starcoder-a", "output_norm.bias", "output_norm.bios"},   {"tiny-starcoder2-a", "blk.1.ffn_down.bias", "blk.1.ffn_down.bios"},
         {"tiny-starcoder2-b", "blk.0.attn_k.bias", "blk.0.attn_k.bios"},
         {"tiny-phi3-a", "rope_factors_short", "rope_factors_shrot"},    {"tiny-phi3-b", "blk.2.ffn_up.weight", "blk.2.ffn_up.wieght"},
+        {"tiny-bert", "token_embd_norm.weight", "token_embd_nrom.weight"}, {"tiny-bert", "position_embd", "position_emdb"},
+        {"tiny-bert", "blk.2.attn_output_norm.bias", "blk.2.attn_output_norm.bios"}, {"tiny-roberta", "blk.1.layer_output_norm", "blk.1.layer_output_nrom"},
         {"tiny-phi3-b", "phi3.rope.scaling.original_context_length", "phi3.rope.scaling.original_context_lenght"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
