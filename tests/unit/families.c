@@ -77,6 +77,8 @@ static void a_missing_weight_is_named(void **state) {
         {"tiny-gpt2-b", "blk.0.attn_norm.bias", "blk.0.attn_norm.bios"}, {"tiny-gpt2-a", "position_embd", "position_emdb"},
         {"tiny-starcoder-a", "output_norm.bias", "output_norm.bios"},   {"tiny-starcoder2-a", "blk.1.ffn_down.bias", "blk.1.ffn_down.bios"},
         {"tiny-starcoder2-b", "blk.0.attn_k.bias", "blk.0.attn_k.bios"},
+        {"tiny-lfm2-a", "blk.2.shortconv.conv", "blk.2.shortconv.covn"}, {"tiny-lfm2-b", "token_embd_norm", "token_embd_nrom"},
+        {"tiny-qwen3moe-a", "blk.2.ffn_up_exps", "blk.2.ffn_up_exsp"},  {"tiny-mixtral-a", "blk.0.ffn_down_exps", "blk.0.ffn_down_exsp"},
         {"tiny-phi3-a", "rope_factors_short", "rope_factors_shrot"},    {"tiny-phi3-b", "blk.2.ffn_up.weight", "blk.2.ffn_up.wieght"},
         {"tiny-bert", "token_embd_norm.weight", "token_embd_nrom.weight"}, {"tiny-bert", "position_embd", "position_emdb"},
         {"tiny-bert", "blk.2.attn_output_norm.bias", "blk.2.attn_output_norm.bios"}, {"tiny-roberta", "blk.1.layer_output_norm", "blk.1.layer_output_nrom"},
@@ -115,6 +117,32 @@ static void a_fused_matrix_of_another_height_is_refused(void **state) {
     (void)state;
     with_u32("tiny-starcoder-a", "starcoder.attention.head_count_kv", 2);
     refused(COP_ERR_FORMAT, "tensor blk.0.attn_qkv.weight: 1 x 48 x 32, need 1 x 64 x 32");
+}
+
+// tiny-lfm2-a attends in layers 1 and 4 of 5, with two key heads; the array's elements lie behind its type and length.
+static void with_heads(int layer, uint32_t heads) {
+    static const char key[] = "lfm2.attention.head_count_kv";
+    patch("tiny-lfm2-a", key, sizeof key - 1 + 4 + 12 + 4 * (size_t)layer, &heads, 4);
+}
+
+static void convolutions_of_no_sense_are_refused(void **state) {
+    (void)state;
+    with_u32("tiny-lfm2-a", "lfm2.shortconv.l_cache", 0);
+    refused(COP_ERR_FORMAT, "convolution over 0 tokens");
+    with_u32("tiny-lfm2-a", "lfm2.shortconv.l_cache", 65);
+    refused(COP_ERR_FORMAT, "convolution over 65 tokens");
+    with_u32("tiny-lfm2-a", "lfm2.shortconv.l_cache", 4);
+    refused(COP_ERR_FORMAT, "tensor blk.0.shortconv.conv.weight: 64 x 3 elements, need 64 x 4");
+    with_u32("tiny-lfm2-a", "lfm2.block_count", 4);
+    refused(COP_ERR_FORMAT, "key lfm2.attention.head_count_kv: 5 entries for 4 layers");
+    with_heads(0, 2);
+    refused(COP_ERR_FORMAT, "tensor blk.0.attn_q.weight is missing");
+    with_heads(1, 0);
+    refused(COP_ERR_FORMAT, "tensor blk.1.shortconv.in_proj.weight is missing");
+    with_heads(1, 4);
+    refused(COP_ERR_UNSUPPORTED, "layers with 4 and with 2 heads");
+    with_heads(1, 0xffffffff);
+    refused(COP_ERR_UNSUPPORTED, "heads");
 }
 
 // The context that the file states may be longer than its table; the table decides.
@@ -174,6 +202,7 @@ int main(void) {
         cmocka_unit_test(a_rope_magnitude_of_no_sense_is_refused),
         cmocka_unit_test(a_pattern_of_another_length_is_refused),
         cmocka_unit_test(a_fused_matrix_of_another_height_is_refused),
+        cmocka_unit_test(convolutions_of_no_sense_are_refused),
         cmocka_unit_test(a_position_behind_the_table_is_refused),
         cmocka_unit_test(longrope_is_settled_by_the_limit_of_each_sequence),
     };
