@@ -71,7 +71,8 @@ static bool quantise_from_minimum(uint8_t *out, const float *x, int levels) {
         code[i] = n < levels ? n : levels - 1;
     }
     store_codes(out + 4, code, levels == 32);
-    return store_half(out, d) & store_half(out + 2, low);
+    const bool fits = store_half(out, d);
+    return store_half(out + 2, low) && fits;
 }
 
 static float largest_of_32(const float *x) {

@@ -43,6 +43,8 @@ static cop_session_options seeded(uint64_t seed) {
     if (seed) {
         o.temp = 1.3f;
         o.top_p = seed % 2 ? 0.95f : 1;
+        o.typical_p = seed % 3 ? 1 : 0.9f;
+        o.samplers = seed % 3 ? NULL : "temp,top_p,typical_p,min_p,top_k";
         o.repeat_penalty = 1.1f;
         o.frequency_penalty = 0.1f;
     }
