@@ -310,6 +310,7 @@ static cop_status url_encode(jrun *r, jvalue self, const jbinding *a, jvalue *ou
     jbuffer b = {0};
     char text[8];
     (void)a;
+    if (self.kind == J_DICT || self.kind == J_LIST || self.kind == J_TUPLE) return cop_jinja_fail(r, COP_ERR_UNSUPPORTED, "urlencode: a value of type %s", cop_jinja_type_name(self));
     COP_TRY(cop_jinja_str(r, self, &self));
     for (size_t i = 0; i < self.text->n; i++) {
         char c = self.text->v[i];
