@@ -212,8 +212,8 @@ static cop_status add_shape(cop_folder_config *c, bool own_kv_heads) {
 // One name out of a list that is separated by spaces.
 static bool is_listed(const char *list, const char *name) {
     size_t n = strlen(name);
-    for (const char *p = list; (p = strstr(p, name)); p += n ? n : 1)
-        if (n && (p == list || p[-1] == ' ') && (!p[n] || p[n] == ' ')) return true;
+    for (const char *p = list; n && (p = strstr(p, name)); p += n)
+        if ((p == list || p[-1] == ' ') && (!p[n] || p[n] == ' ')) return true;
     return false;
 }
 
