@@ -83,6 +83,7 @@ send(b"\x03")
 expect(rb"\(interrupted\)", "Ctrl-C ended that answer, too")
 send(b"/undo\r")
 expect(rb"\(2 messages taken back\)", "two messages taken back")
+expect(rb"> ", "a prompt")
 send(b"\x04")
 status = os.waitpid(pid, 0)[1]
 print("exit %d" % os.waitstatus_to_exitcode(status))
