@@ -22,7 +22,7 @@ from gguf import GGMLQuantizationType as Q
 from transformers import (GPT2Config, GPT2LMHeadModel, GPTBigCodeConfig, GPTBigCodeForCausalLM, Gemma2Config, Gemma2ForCausalLM,
                           Gemma3ForCausalLM, Gemma3TextConfig, GraniteConfig, GraniteForCausalLM, Lfm2Config, Lfm2ForCausalLM,
                           LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig, MixtralForCausalLM,
-                          Olmo2Config, Olmo2ForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+                          Olmo2Config, Olmo2ForCausalLM, Olmo3Config, Olmo3ForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
                           Qwen3MoeConfig, Qwen3MoeForCausalLM, SmolLM3Config, SmolLM3ForCausalLM, Starcoder2Config,
                           Starcoder2ForCausalLM)
 
@@ -38,12 +38,13 @@ CLASSES = {"llama": (LlamaConfig, LlamaForCausalLM),
            "granite": (GraniteConfig, GraniteForCausalLM),
            "lfm2": (Lfm2Config, Lfm2ForCausalLM),
            "olmo2": (Olmo2Config, Olmo2ForCausalLM),
+           "olmo3": (Olmo3Config, Olmo3ForCausalLM),
            "smollm3": (SmolLM3Config, SmolLM3ForCausalLM),
            "gpt2": (GPT2Config, GPT2LMHeadModel),
            "starcoder": (GPTBigCodeConfig, GPTBigCodeForCausalLM),
            "starcoder2": (Starcoder2Config, Starcoder2ForCausalLM),
            "phi3": (Phi3Config, Phi3ForCausalLM)}
-ARCHITECTURE = {"mistral": "llama", "mixtral": "llama"}  # what the file says, where it is another name
+ARCHITECTURE = {"mistral": "llama", "mixtral": "llama", "olmo3": "olmo2"}  # what the file says, where it is another name
 PERMUTED = ("llama", "mistral", "mixtral", "granite", "smollm3")
 GEMMA = ("gemma2", "gemma3")
 GPT = ("gpt2", "starcoder")
@@ -75,6 +76,9 @@ def rope(theta, kind="default", **more):
 
 GEMMA_ROPE = {"full_attention": dict(rope_type="default", rope_theta=1e6),
               "sliding_attention": dict(rope_type="default", rope_theta=1e4)}
+OLMO_ROPE = {"full_attention": dict(rope_type="yarn", rope_theta=5e2, factor=4.0, original_max_position_embeddings=32, beta_fast=4.0,
+                                    beta_slow=0.5),
+             "sliding_attention": dict(rope_type="default", rope_theta=5e2)}
 GEMMA_ROPE_B = {"full_attention": dict(rope_type="linear", factor=8.0, rope_theta=5e5),
                 "sliding_attention": dict(rope_type="default", rope_theta=3e3)}
 LLAMA3 = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=256)
@@ -176,6 +180,11 @@ MODELS = {
     "tiny-olmo2-b": ("olmo2", "smollm", "F32", smaller(
         num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, hidden_size=36, tie_word_embeddings=True, **rope(2e3)),
         "three heads of 12, one key head, tied head"),
+    "tiny-olmo3": ("olmo3", "smollm", "F32", smaller(
+        num_hidden_layers=4, num_attention_heads=2, num_key_value_heads=1, intermediate_size=32, sliding_window=6,
+        max_position_embeddings=128, tie_word_embeddings=False,
+        rope_parameters=OLMO_ROPE),
+        "the architecture olmo2 with window 6 except on layer 3 and no key that says so; there alone yarn: factor 4, betas 4 and 0.5"),
     "tiny-smollm3-a": ("smollm3", "smollm", "F32", smaller(
         num_hidden_layers=5, intermediate_size=32, tie_word_embeddings=True, **rope(2e6)),
         "layer 3 of 5 without rotation and no key that says so"),
@@ -326,7 +335,7 @@ def gguf_name(name, arch):
     _, _, layer, rest = name.split(".", 3)
     stem, kind = rest.rsplit(".", 1)
     if stem == "post_attention_layernorm":
-        return f"blk.{layer}." + ("post_attention_norm." if arch in (*GEMMA, "olmo2") else "ffn_norm.") + kind
+        return f"blk.{layer}." + ("post_attention_norm." if arch in (*GEMMA, "olmo2", "olmo3") else "ffn_norm.") + kind
     return f"blk.{layer}.{LAYER_NAMES[stem]}.{kind}"
 
 
@@ -437,7 +446,7 @@ def add_window(w, arch, config):
     if not getattr(config, "sliding_window", None):
         return
     w.add_sliding_window(config.sliding_window)
-    if arch in ("mistral", "mixtral", "qwen3moe", "starcoder2", "phi3"):
+    if arch in ("mistral", "mixtral", "qwen3moe", "starcoder2", "phi3", "olmo3"):
         return
     windowed = [t == "sliding_attention" for t in config.layer_types]
     if arch == "gemma3":
@@ -491,6 +500,8 @@ def add_keys(w, arch, config, model):
     if arch in ("qwen3moe", "mixtral"):
         w.add_expert_count(config.num_local_experts)
         w.add_expert_used_count(config.num_experts_per_tok)
+    if arch == "olmo3":
+        p = p["full_attention"]
     if arch == "smollm3" and any(r != (i % 4 != 3) for i, r in enumerate(config.no_rope_layers)):
         w.add_array("smollm3.rope.pattern", [bool(r) for r in config.no_rope_layers])
     if arch == "phi3":
@@ -499,6 +510,12 @@ def add_keys(w, arch, config, model):
         if "attention_factor" in p:
             w.add_rope_scaling_attn_factors(p["attention_factor"])
     w.add_rope_freq_base(p["rope_theta"])
+    if p["rope_type"] == "yarn":
+        w.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        w.add_rope_scaling_factor(p["factor"])
+        w.add_rope_scaling_orig_ctx_len(p["original_max_position_embeddings"])
+        w.add_rope_scaling_yarn_beta_fast(p["beta_fast"])
+        w.add_rope_scaling_yarn_beta_slow(p["beta_slow"])
     if p["rope_type"] == "linear":
         w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         w.add_rope_scaling_factor(p["factor"])

@@ -96,32 +96,76 @@ static cop_status read_shape(const cop_gguf *file, cop_desc *d) {
     return COP_OK;
 }
 
-static cop_status read_rope(const cop_gguf *file, cop_desc *d) {
+// The pair that turns `turns` times within the length of the first training.
+static double pair_of(const cop_rope_desc *r, double turns, double original) {
+    return r->n_rot * cop_log(original / (turns * 2 * 3.14159265358979324)) / (2 * cop_log((double)r->base));
+}
+
+// Divisors between 1 and the factor by how often a pair turns. Peng et al. 2023 (arXiv:2309.00071).
+static cop_status read_yarn(const cop_gguf *file, cop_rope_desc *r) {
+    uint32_t original;
+    float fast, slow, more;
+    COP_TRY(cop_desc_f32(file, "rope.scaling.factor", &r->yarn));
+    COP_TRY(cop_desc_u32(file, "rope.scaling.original_context_length", &original));
+    COP_TRY(cop_desc_f32_or(file, "rope.scaling.yarn_beta_fast", 32, &fast));
+    COP_TRY(cop_desc_f32_or(file, "rope.scaling.yarn_beta_slow", 1, &slow));
+    COP_TRY(cop_desc_f32_or(file, "rope.scaling.attn_factor", 1, &more));
+    if (!(r->yarn >= 1 && r->yarn < 1e6f && fast > 0 && fast < 1e6f && slow > 0 && slow <= fast && more > 0 && more < 1e3f) || !original ||
+        r->base <= 1)
+        return cop_fail(COP_ERR_FORMAT, "yarn of %g from %u tokens, betas %g and %g, factor %g, base %g; %s", (double)r->yarn, original,
+                        (double)fast, (double)slow, (double)more, (double)r->base, cop_gguf_name(file));
+    r->low = (float)fmax(0, floor(pair_of(r, (double)fast, original)));
+    r->high = (float)fmin(r->n_rot - 1, ceil(pair_of(r, (double)slow, original)));
+    if (r->high < r->low + 0.001f) r->high = r->low + 0.001f;
+    r->magnitude = more * (float)(1 + 0.1 * cop_log((double)r->yarn));
+    return COP_OK;
+}
+
+// Two tables of divisors, and the length that decides between them.
+static cop_status read_longrope(const cop_gguf *file, cop_desc *d) {
     cop_rope_desc *r = &d->rope[0];
-    uint32_t n_rot;
-    float factor;
-    COP_TRY(cop_desc_u32_or(file, "rope.dimension_count", (uint32_t)d->K, &n_rot));
-    COP_TRY(cop_desc_f32_or(file, "rope.freq_base", 10000.0f, &r->base));
-    COP_TRY(cop_desc_f32_or(file, "rope.scale_linear", 1.0f, &factor));
+    COP_TRY(count(file, "rope.scaling.original_context_length", 1 << 27, &r->near));
+    double stretch = (double)d->max_positions / r->near;
+    float usual = stretch > 1 && r->near > 1 ? (float)sqrt(1 + cop_log(stretch) / cop_log(r->near)) : 1;
+    COP_TRY(cop_desc_f32_or(file, "rope.scaling.attn_factor", usual, &r->magnitude));
+    if (!(r->magnitude > 0 && r->magnitude < 1e3f))
+        return cop_fail(COP_ERR_FORMAT, "rope magnitude %g; %s", (double)r->magnitude, cop_gguf_name(file));
+    return COP_OK;
+}
+
+static cop_status read_scaling(const cop_gguf *file, cop_desc *d) {
     const char *type;
     size_t n;
     char key[128];
     cop_desc_key(file, "rope.scaling.type", key);
     COP_TRY(cop_gguf_get_text_or(file, key, "none", &type, &n));
+    bool tables = cop_gguf_find_tensor(file, "rope_factors_long.weight") || cop_gguf_find_tensor(file, "rope_factors_short.weight");
+    if (tables || (n == 8 && !memcmp(type, "longrope", 8))) return read_longrope(file, d);
+    if (n == 4 && !memcmp(type, "yarn", 4)) return read_yarn(file, &d->rope[0]);
+    float factor;
+    COP_TRY(cop_desc_f32_or(file, "rope.scale_linear", 1.0f, &factor));
     if (n == 6 && !memcmp(type, "linear", 6)) COP_TRY(cop_desc_f32_or(file, "rope.scaling.factor", factor, &factor));
     else if (n != 4 || memcmp(type, "none", 4))
-        return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling %.*s: only linear is known here; %s", n > 32 ? 32 : (int)n, type,
-                        cop_gguf_name(file));
+        return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling %.*s: linear, longrope and yarn are known here; %s", n > 32 ? 32 : (int)n,
+                        type, cop_gguf_name(file));
+    if (!(factor > 1e-6f && factor < 1e6f)) return cop_fail(COP_ERR_FORMAT, "rope scaling factor %g; %s", (double)factor, cop_gguf_name(file));
+    d->rope[0].factor = 1.0f / factor;
+    return COP_OK;
+}
+
+static cop_status read_rope(const cop_gguf *file, cop_desc *d) {
+    cop_rope_desc *r = &d->rope[0];
+    uint32_t n_rot;
+    COP_TRY(cop_desc_u32_or(file, "rope.dimension_count", (uint32_t)d->K, &n_rot));
+    COP_TRY(cop_desc_f32_or(file, "rope.freq_base", 10000.0f, &r->base));
     if (n_rot < 2 || n_rot > (uint32_t)d->K || n_rot % 2)
         return cop_fail(COP_ERR_FORMAT, "rope over %u of %d elements: must be even and not more; %s", n_rot, d->K,
                         cop_gguf_name(file));
     if (!(r->base > 1e-3f && r->base < 1e15f)) return cop_fail(COP_ERR_FORMAT, "rope base %g; %s", (double)r->base, cop_gguf_name(file));
-    if (!(factor > 1e-6f && factor < 1e6f)) return cop_fail(COP_ERR_FORMAT, "rope scaling factor %g; %s", (double)factor, cop_gguf_name(file));
-    r->factor = 1.0f / factor;
-    r->magnitude = 1.0f;
+    r->factor = r->magnitude = 1.0f;
     r->n_rot = (int)n_rot;
     r->half_split = true;
-    return COP_OK;
+    return read_scaling(file, d);
 }
 
 static cop_status read_epsilon(const cop_gguf *file, cop_desc *d, const char *name) {
@@ -137,23 +181,16 @@ cop_status cop_desc_gpt(const cop_gguf *file, cop_desc *d) {
     return read_epsilon(file, d, "attention.layer_norm_epsilon");
 }
 
+void cop_desc_plain_rope(cop_desc *d) {
+    const cop_rope_desc *r = &d->rope[0];
+    d->rope[1] = (cop_rope_desc){.base = r->base, .factor = 1, .magnitude = 1, .n_rot = r->n_rot, .half_split = r->half_split};
+    d->n_ropes = 2;
+}
+
 void cop_desc_learned_positions(cop_desc *d) {
     d->positions = COP_POSITION_LEARNED;
     d->n_ropes = 0;
     for (int i = 0; i < d->L; i++) d->layers[i].rope = -1;
-}
-
-cop_status cop_desc_longrope(const cop_gguf *file, cop_desc *d) {
-    if (!cop_gguf_find_tensor(file, "rope_factors_long.weight") && !cop_gguf_find_tensor(file, "rope_factors_short.weight"))
-        return COP_OK;
-    cop_rope_desc *r = &d->rope[0];
-    COP_TRY(count(file, "rope.scaling.original_context_length", 1 << 27, &r->near));
-    double stretch = (double)d->max_positions / r->near;
-    float usual = stretch > 1 && r->near > 1 ? (float)sqrt(1 + cop_log(stretch) / cop_log(r->near)) : 1;
-    COP_TRY(cop_desc_f32_or(file, "rope.scaling.attn_factor", usual, &r->magnitude));
-    if (!(r->magnitude > 0 && r->magnitude < 1e3f))
-        return cop_fail(COP_ERR_FORMAT, "rope magnitude %g; %s", (double)r->magnitude, cop_gguf_name(file));
-    return COP_OK;
 }
 
 cop_status cop_desc_common(const cop_gguf *file, cop_desc *d) {

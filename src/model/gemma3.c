@@ -10,9 +10,7 @@
 static cop_status describe(const cop_gguf *file, cop_desc *d) {
     d->act = COP_ACT_GELU_TANH;
     d->embed_scale = sqrtf((float)d->D);
-    d->n_ropes = 2;
-    d->rope[1] = d->rope[0];
-    d->rope[1].factor = 1.0f;
+    cop_desc_plain_rope(d);
     COP_TRY(cop_desc_f32_or(file, "rope.local.freq_base", 10000.0f, &d->rope[1].base));
     COP_TRY(cop_desc_f32_or(file, "rope.freq_base_swa", d->rope[1].base, &d->rope[1].base));
     COP_TRY(cop_desc_f32_or(file, "final_logit_softcapping", 0.0f, &d->logit_softcap));

@@ -40,6 +40,7 @@ typedef struct cop_rope_desc {
     const float *divisors;  // [n_rot / 2] or NULL; in the model's memory
     const float *far_divisors;  // longrope: of sequences whose context limit is above `near`
     int near;               // 0: no longrope
+    float yarn, low, high;  // yarn: the factor, 1: none; pair i is slowed by it from `high` on, and not before `low`
     float magnitude;        // multiplies cos and sin
     int n_rot;              // rotated elements, the first ones of a head
     bool half_split;        // pairs (i, i + n_rot/2), else (2i, 2i + 1)

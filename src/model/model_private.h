@@ -20,8 +20,8 @@ cop_status cop_desc_common(const cop_gguf *file, cop_desc *desc);
 cop_status cop_desc_gpt(const cop_gguf *file, cop_desc *desc);
 /* Positions from a table, no rotation in any layer. */
 void cop_desc_learned_positions(cop_desc *desc);
-/* Longrope, where the file has its tables: near and magnitude of rope[0]. */
-cop_status cop_desc_longrope(const cop_gguf *file, cop_desc *desc);
+/* A second rope like the first, but without scaling. */
+void cop_desc_plain_rope(cop_desc *desc);
 /* layers[i].window from attention.sliding_window (0: none; missing: `window`) and
  * attention.sliding_window_pattern: a list with one entry per layer, true where the window is, or a period
  * p, layer i being without when (i + 1) % p is 0. Without a pattern the period is `period`; 0: every layer

@@ -5,7 +5,6 @@
 #include "model/model_private.h"
 
 static cop_status describe(const cop_gguf *file, cop_desc *d) {
-    COP_TRY(cop_desc_longrope(file, d));
     return cop_desc_windows(file, d, d->max_positions == 4096 ? 2047 : 0, 0);
 }
 

@@ -25,7 +25,7 @@ static const char *const models[] = {
     "tiny-gemma2-a", "tiny-gemma2-b", "tiny-gemma3-a", "tiny-gemma3-b",
     "tiny-granite-a", "tiny-granite-b",
     "tiny-lfm2-a", "tiny-lfm2-b",
-    "tiny-olmo2-a", "tiny-olmo2-b",
+    "tiny-olmo2-a", "tiny-olmo2-b", "tiny-olmo3",
     "tiny-smollm3-a", "tiny-smollm3-b",
     "tiny-gpt2-a", "tiny-gpt2-b", "tiny-starcoder-a", "tiny-starcoder-b",
     "tiny-starcoder2-a", "tiny-starcoder2-b",

@@ -107,6 +107,18 @@ static void a_rope_magnitude_of_no_sense_is_refused(void **state) {
     refused(COP_ERR_FORMAT, "rope magnitude 0");
 }
 
+static void a_scaling_of_the_rotation_that_makes_no_sense_is_refused(void **state) {
+    (void)state;
+    with_float("tiny-olmo3", "olmo2.rope.scaling.factor", 0.5f);
+    refused(COP_ERR_FORMAT, "yarn of 0.5 from 32 tokens");
+    with_float("tiny-olmo3", "olmo2.rope.scaling.yarn_beta_slow", 5);
+    refused(COP_ERR_FORMAT, "betas 4 and 5");
+    with_u32("tiny-olmo3", "olmo2.rope.scaling.original_context_length", 0);
+    refused(COP_ERR_FORMAT, "from 0 tokens");
+    with_text("tiny-olmo3", "yarn", "fish");
+    refused(COP_ERR_UNSUPPORTED, "rope scaling fish: linear, longrope and yarn are known here");
+}
+
 static void a_pattern_of_another_length_is_refused(void **state) {
     (void)state;
     with_u32("tiny-smollm3-b", "smollm3.block_count", 2);
@@ -200,6 +212,7 @@ int main(void) {
         cmocka_unit_test(a_missing_weight_is_named),
         cmocka_unit_test(a_scale_that_is_no_number_is_refused),
         cmocka_unit_test(a_rope_magnitude_of_no_sense_is_refused),
+        cmocka_unit_test(a_scaling_of_the_rotation_that_makes_no_sense_is_refused),
         cmocka_unit_test(a_pattern_of_another_length_is_refused),
         cmocka_unit_test(a_fused_matrix_of_another_height_is_refused),
         cmocka_unit_test(convolutions_of_no_sense_are_refused),

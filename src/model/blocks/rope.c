@@ -3,10 +3,17 @@
 #include "base/maths.h"
 #include "model/forward_private.h"
 
+// How much of pair i is slowed: 0 … 1. Peng et al. 2023 (arXiv:2309.00071).
+static float ramp(const cop_rope_desc *rope, int i) {
+    float at = ((float)i - rope->low) / (rope->high - rope->low);
+    return at < 0 ? 0 : at > 1 ? 1 : at;
+}
+
 static void fill(const cop_rope_desc *rope, const float *divisors, float *freqs) {
     for (int i = 0; i < rope->n_rot / 2; i++) {
         float freq = (float)cop_pow((double)rope->base, -2.0 * i / rope->n_rot);
         freq *= rope->factor;
+        if (rope->yarn > 1) freq *= ramp(rope, i) / rope->yarn + (1 - ramp(rope, i));
         freqs[i] = divisors ? freq / divisors[i] : freq;
     }
 }
