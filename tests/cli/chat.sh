@@ -32,7 +32,7 @@ mkfifo "$TMP/lines"
 "$COPPICE" chat -m "$M" --no-packed -t 1 -n 1000000 --ctx 1000000 --draft none <"$TMP/lines" >"$TMP/out" 2>"$TMP/said" &
 pid=$!
 exec 9>"$TMP/lines"
-echo "hello" >&9
+echo "tell me all" >&9  # an answer that does not end by itself
 for _ in $(seq 200); do [ "$(stat -c %s "$TMP/out")" -gt 100 ] && break; sleep 0.05; done
 kill -INT $pid
 for _ in $(seq 200); do grep -q interrupted "$TMP/said" && break; sleep 0.05; done
