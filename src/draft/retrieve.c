@@ -4,7 +4,7 @@
 //          Quan et al. 2025, RASD (arXiv:2503.03434): behind a drafter that gives probabilities (model+retrieve)
 //          equal beginnings share nodes, what it listed too is believed by both, and what it left out has only
 //          the probability that it left over and goes when that is below `prune`.
-// Cost:    some ten binary searches of the mapped file, then one for each node and branch: some 10 us in memory.
+// Cost:    some ten binary searches of the mapped file, then two for each node and branch: tens of microseconds in memory.
 // Not here: making the store (draft/suffixes, `coppice index`).
 #include <string.h>
 

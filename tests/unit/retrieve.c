@@ -110,6 +110,11 @@ static void a_store_that_is_absent_or_of_another_model_is_refused(void **state) 
     char options[100];
     assert_int_equal(drafting_try(&d, "retrieve", "", DRAFTING_V), COP_ERR_ARG);
     assert_non_null(strstr(cop_error_text(), "coppice index"));
+    char longer[600];
+    memset(longer, 'x', sizeof longer);
+    memcpy(longer, "store=", 6);
+    longer[sizeof longer - 1] = 0;
+    assert_int_equal(drafting_try(&d, "retrieve", longer, DRAFTING_V), COP_ERR_ARG);
     assert_int_equal(drafting_try(&d, "retrieve", "store=/no/such/store", DRAFTING_V), COP_ERR_NOT_FOUND);
     assert_int_equal(cop_suffixes_write(path, texts, COUNT(texts), DRAFTING_V), COP_OK);
     snprintf(options, sizeof options, "store=%s", path);
