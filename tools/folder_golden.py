@@ -20,7 +20,7 @@ import golden
 
 FOLDERS = ["tiny-llama-a", "tiny-mistral", "tiny-smollm3-b", "tiny-granite-b", "tiny-olmo2-b", "tiny-mixtral-b", "tiny-qwen2-b",
            "tiny-qwen3-b", "tiny-qwen3moe-b", "tiny-gemma2-b", "tiny-gemma3-b", "tiny-lfm2-b", "tiny-gpt2-b", "tiny-starcoder-b",
-           "tiny-starcoder2-b", "tiny-phi3-a", "tiny-phi3-b"]
+           "tiny-starcoder2-b", "tiny-phi3-a", "tiny-phi3-b", "tiny-olmo3"]
 SHARDED = {"tiny-llama-a": "200KB"}
 
 

@@ -118,6 +118,30 @@ static cop_status add_longrope(cop_folder_config *c, const json_t *p, int64_t n_
     return cop_folder_add_number(c, "rope.scaling.attn_factor", factor);
 }
 
+// YaRN: a blend of stretched and plain waves. GGUF's factor of the magnitude is beside the usual one.
+static cop_status add_yarn(cop_folder_config *c, const json_t *p) {
+    int64_t original, positions;
+    double factor, fast, slow, attention;
+    bool truncate;
+    char key[128];
+    COP_TRY(cop_json_int(c->values, "max_position_embeddings", 0, 1, 1 << 27, &positions));
+    COP_TRY(cop_json_int(p, "original_max_position_embeddings", positions, 1, 1 << 27, &original));
+    COP_TRY(cop_json_number(p, "factor", (double)positions / (double)original, &factor));
+    COP_TRY(cop_json_number(p, "beta_fast", 32, &fast));
+    COP_TRY(cop_json_number(p, "beta_slow", 1, &slow));
+    COP_TRY(cop_json_bool(p, "truncate", true, &truncate));
+    if (!truncate || cop_json_member(p, "mscale")) return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling yarn: with truncate false, or mscale");
+    if (!(factor >= 1 && factor < 1e6)) return cop_fail(COP_ERR_FORMAT, "rope scaling yarn: factor %g, need 1 or more", factor);
+    COP_TRY(cop_json_number(p, "attention_factor", 0, &attention));
+    make_key(c, "rope.scaling.type", key);
+    COP_TRY(cop_gguf_add_text(c->keys, key, "yarn", 4));
+    COP_TRY(cop_folder_add_number(c, "rope.scaling.factor", factor));
+    COP_TRY(cop_folder_add_int(c, "rope.scaling.original_context_length", original));
+    COP_TRY(cop_folder_add_number(c, "rope.scaling.yarn_beta_fast", fast));
+    COP_TRY(cop_folder_add_number(c, "rope.scaling.yarn_beta_slow", slow));
+    return attention == 0 ? COP_OK : cop_folder_add_number(c, "rope.scaling.attn_factor", attention / (1 + 0.1 * cop_log(factor)));
+}
+
 static cop_status add_scaling(cop_folder_config *c, const json_t *p, double base, int64_t n_rot) {
     const char *type, *older;
     char text[40];
@@ -126,9 +150,10 @@ static cop_status add_scaling(cop_folder_config *c, const json_t *p, double base
     COP_TRY(cop_json_text(p, "rope_type", older, &type));
     if (!strcmp(type, "default") || !strcmp(type, "mrope")) return COP_OK;  // mrope: text alone turns as ever
     if (!strcmp(type, "llama3")) return add_llama3(c, p, base, n_rot);
+    if (!strcmp(type, "yarn")) return add_yarn(c, p);
     if (!strcmp(type, "longrope") || !strcmp(type, "su")) return add_longrope(c, p, n_rot);
     if (strcmp(type, "linear"))
-        return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling %s is not known here: default, linear, llama3, longrope", shown(text, type));
+        return cop_fail(COP_ERR_UNSUPPORTED, "rope scaling %s is not known here: default, linear, llama3, longrope, yarn", shown(text, type));
     COP_TRY(cop_json_number(p, "factor", 1, &factor));
     char key[128];
     make_key(c, "rope.scaling.type", key);

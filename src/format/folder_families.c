@@ -79,6 +79,14 @@ static const cop_folder_rule olmo2_rules[] = {
     {NULL, NULL, COP_FOLDER_AS_IS},
 };
 
+// OLMo 3: a window except on every fourth layer, and the scaling of the rope on those alone.
+static cop_status olmo3_keys(cop_folder_config *c) {
+    int64_t window;
+    COP_TRY(cop_json_int(c->values, "sliding_window", 0, 1, 1 << 30, &window));
+    COP_TRY(cop_folder_add_window(c, window, 0, 4));
+    return cop_folder_add_rope(c, "full_attention");
+}
+
 // ---- mixtures of experts -----------------------------------------------------------------------
 
 static const cop_folder_rule mixtral_rules[] = {
@@ -407,6 +415,10 @@ const cop_folder_family cop_folder_families[] = {
     {.model_type = "olmo2", .arch = "olmo2", .acts = "silu swish", .rules = olmo2_rules, .keys = llama_keys,
      .defaults = JSON({"vocab_size": 50304, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
                        "num_attention_heads": 32, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5})},
+    {.model_type = "olmo3", .arch = "olmo2", .acts = "silu swish", .rules = olmo2_rules, .keys = olmo3_keys,
+     .defaults = JSON({"vocab_size": 50304, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+                       "num_attention_heads": 32, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 5e5,
+                       "sliding_window": 4096})},
     {.model_type = "lfm2", .arch = "lfm2", .acts = "silu swish", .rules = lfm2_rules, .prepare = lfm2_prepare, .keys = lfm2_keys, .own_kv_heads = true,
      .renames = (const char *const[]){"norm_eps", "rms_norm_eps", "block_ff_dim", "intermediate_size", "tie_embedding", "tie_word_embeddings", NULL},
      .defaults = JSON({"vocab_size": 65536, "hidden_size": 2560, "intermediate_size": 12288, "num_hidden_layers": 32,

@@ -15,7 +15,7 @@
 
 static const char *const names[] = {"tiny-llama-a", "tiny-mistral", "tiny-smollm3-b", "tiny-granite-b", "tiny-olmo2-b", "tiny-mixtral-b", "tiny-qwen2-b", "tiny-qwen3-b", "tiny-qwen3moe-b",
                                     "tiny-gemma2-b", "tiny-gemma3-b", "tiny-lfm2-b", "tiny-gpt2-b", "tiny-starcoder-b", "tiny-starcoder2-b",
-                                    "tiny-phi3-a", "tiny-phi3-b"};
+                                    "tiny-phi3-a", "tiny-phi3-b", "tiny-olmo3"};
 #define N_NAMES (sizeof names / sizeof *names)
 
 // Logits of N_TOKENS tokens; caller frees.

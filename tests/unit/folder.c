@@ -128,6 +128,8 @@ static void a_configuration_that_is_not_computed_here_is_refused_by_name(void **
     refused("{" LLAMA ",\"hidden_act\":\"\"}", COP_ERR_UNSUPPORTED, "activation ");
     refused("{" LLAMA ",\"quantization_config\":{\"quant_method\":\"awq\\n\"}}", COP_ERR_UNSUPPORTED, "quantised by awq?");
     refused("{" LLAMA ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}", COP_ERR_UNSUPPORTED, "rope scaling dynamic");
+    refused("{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":0.5}}", COP_ERR_FORMAT, "yarn: factor 0.5");
+    refused("{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"mscale\":1}}", COP_ERR_UNSUPPORTED, "mscale");
     refused("{\"model_type\":\"gpt2\",\"scale_attn_weights\":false}", COP_ERR_UNSUPPORTED, "scale_attn_weights");
     refused("{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":true}", COP_ERR_UNSUPPORTED, "scale_attn_by_inverse");
     refused("{\"model_type\":\"gpt_bigcode\",\"multi_query\":false}", COP_ERR_UNSUPPORTED, "multi_query: false");
