@@ -96,7 +96,7 @@ uint16_t cop_float_to_bf16(float x);      // round to nearest even; NaN stays Na
  *   (or is so small that 127 / a overflows).  The caller's x is finite.
  *   ds = d * (float) sum of q.
  * n[] holds what the level's own products start from: the negated sum of q (n[0]) and the negated sum
- * of the second 16 (n[1]); AVX2 holds pairs of 16-bit sums there instead (product_avx2.c). */
+ * of the second 16 (n[1]); AVX2 and AVX-512 hold 16-bit sums there instead (quantise_avx2.c, quantise_avx512.c). */
 typedef struct cop_act {
     int8_t q[32];
     float d, ds;

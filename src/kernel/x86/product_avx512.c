@@ -15,10 +15,10 @@
 
 // Scales of 16 rows: d and m as the contract's w_d and w_m, s the two integer scales of Q6_K. For each half of
 // the block table holds what the values 0 … 3 stand for, high (Q3_K) the same with the third bit set; of
-// Q2_K m is DM, and minimum multiplies the negated sums of all columns and of the second half.
+// Q2_K m is DM, and minima holds the M of both halves as 16-bit numbers, as act->n[1] holds sums.
 typedef struct scales {
-    __m512 d, m, s[2], minimum[2];
-    __m512i table[2], high[2];
+    __m512 d, m, s[2];
+    __m512i table[2], high[2], minima;
 } scales;
 
 // ---- geometry, constants once the type is known -----------------------------------------------
@@ -179,19 +179,16 @@ COP_INLINE __m512i times_bytes(__m512i S, int factors) { return _mm512_mullo_epi
 
 COP_INLINE void scale_values(scales *s, cop_dtype type, const uint8_t *at) {
     const __m512i low = _mm512_set1_epi32(15);
-    __m512i minimum[2] = {low, low};
     COP_UNROLL for (int i = 0; i < 2; i++) {
         const __m512i S = load_dwords(at + 16 * i);
         if (type == COP_Q2_K) {
             s->table[i] = times_bytes(_mm512_and_si512(S, low), 0x03020100);
-            minimum[i] = _mm512_srli_epi32(S, 4);
+            s->minima = i ? _mm512_or_si512(s->minima, _mm512_slli_epi32(_mm512_srli_epi32(S, 4), 16)) : _mm512_srli_epi32(S, 4);
         } else {  // S holds 32 more: (S - 32)(n - 4) + 127 = 255 - 32 n - (4 - n) S; of n + 4: 127 - 32 n + n S
             s->table[i] = _mm512_sub_epi32(_mm512_set1_epi32((int)0x9fbfdfff), times_bytes(S, 0x01020304));
             s->high[i] = _mm512_add_epi32(_mm512_set1_epi32(0x1f3f5f7f), times_bytes(S, 0x03020100));
         }
     }
-    s->minimum[0] = _mm512_cvtepi32_ps(minimum[0]);
-    s->minimum[1] = _mm512_cvtepi32_ps(_mm512_sub_epi32(minimum[1], minimum[0]));
 }
 
 COP_INLINE scales block_scales(cop_dtype type, const uint8_t *super, int b, scales common) {
@@ -229,8 +226,8 @@ COP_INLINE __m512i dot(__m512i sum, const __m512i w[8], const int8_t *q, int fir
 COP_INLINE __m512 block_sum(cop_dtype type, const __m512i w[8], const scales *s, const cop_act *act) {
     const __m512i zero = _mm512_setzero_si512();
     if (type == COP_Q6_K) {
-        const __m512i first = _mm512_slli_epi32(_mm512_set1_epi32(act->n[0] - act->n[1]), 5);
-        const __m512i second = _mm512_slli_epi32(_mm512_set1_epi32(act->n[1]), 5);
+        const __m512i first = _mm512_slli_epi32(_mm512_set1_epi32((int16_t)act->n[1]), 5);
+        const __m512i second = _mm512_slli_epi32(_mm512_set1_epi32(act->n[1] >> 16), 5);
         const __m512 t0 = _mm512_cvtepi32_ps(dot(first, w, act->q, 0, 4));
         const __m512 t1 = _mm512_cvtepi32_ps(dot(second, w, act->q, 4, 4));
         return _mm512_fmadd_ps(s->s[1], t1, _mm512_mul_ps(s->s[0], t0));
@@ -246,10 +243,9 @@ COP_INLINE __m512 block_sum(cop_dtype type, const __m512i w[8], const scales *s,
 
 COP_INLINE __m512 add_block(__m512 acc, cop_dtype type, const __m512i w[8], const scales *s, const cop_act *act) {
     __m512 u = _mm512_mul_ps(block_sum(type, w, s, act), s->d);
-    if (type == COP_Q2_K) {  // exact in floats
-        const __m512 second = _mm512_mul_ps(s->minimum[1], _mm512_cvtepi32_ps(_mm512_set1_epi32(act->n[1])));
-        const __m512 minima = _mm512_fmadd_ps(s->minimum[0], _mm512_cvtepi32_ps(_mm512_set1_epi32(act->n[0])), second);
-        u = _mm512_fmadd_ps(minima, s->m, u);
+    if (type == COP_Q2_K) {  // the sums are negated
+        const __m512i minima = _mm512_dpwssd_epi32(_mm512_setzero_si512(), s->minima, _mm512_set1_epi32(act->n[1]));
+        u = _mm512_fmadd_ps(_mm512_cvtepi32_ps(minima), s->m, u);
     }
     acc = _mm512_fmadd_ps(u, _mm512_set1_ps(act->d), acc);
     if (type == COP_Q4_K) return _mm512_fnmadd_ps(s->m, _mm512_set1_ps(act->ds), acc);  // m is kept unnegated

@@ -1,4 +1,5 @@
-// Activations to signed bytes for AVX-512: a block is two registers.
+// Activations to signed bytes for AVX-512: a block is two registers. n[0] is the negated sum of q, n[1] holds those
+// of the first 16 and of the second 16 as two 16-bit numbers.
 #include <math.h>
 
 #include "kernel/kernel_private.h"
@@ -20,7 +21,7 @@ static void quantise_block(cop_act *act, const float *x) {
     act->d = a / 127.0f;
     act->ds = act->d * (float)sum;
     act->n[0] = -sum;
-    act->n[1] = -sum1;
+    act->n[1] = (int32_t)((uint32_t)(sum1 - sum) & 0xffff) | (int32_t)((uint32_t)-sum1 << 16);
 }
 
 void cop_quantise_avx512(cop_act *out, size_t stride, const float *x, int n_blocks) {
