@@ -123,10 +123,10 @@ static bool compare_set(const cop_tokenizer *tok, const json_t *set, const char 
 // The same tokenizer, by way of the keys of a GGUF file.  *whole: the file itself had to be among them.
 static cop_tokenizer *through_gguf(const cop_tokenizer *tok, const cop_tokenizer_files *files, bool *whole) {
     cop_gguf_writer *w;
-    cop_gguf *file;
-    cop_tokenizer *again;
-    uint8_t *data;
-    size_t bytes;
+    cop_gguf *file = NULL;
+    cop_tokenizer *again = NULL;
+    uint8_t *data = NULL;
+    size_t bytes = 0;
     assert_int_equal(cop_gguf_writer_new(&w, 0), COP_OK);
     if (cop_vocab_write(w, tok, files) || cop_gguf_writer_bytes(w, &data, &bytes)) fail_msg("%s", cop_error_text());
     cop_gguf_writer_free(w);
