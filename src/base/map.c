@@ -123,6 +123,28 @@ cop_status cop_file_put(int fd, const char *path, const void *data, size_t bytes
     return COP_OK;
 }
 
+cop_status cop_file_sink_put(void *sink, const void *data, size_t bytes) {
+    cop_file_sink *s = sink;
+    if (bytes > s->left) return cop_fail(COP_ERR_ARG, "%s: %zu bytes too many for a tensor", s->path, bytes);
+    s->left -= bytes;
+    return cop_file_put(s->fd, s->path, data, bytes);
+}
+
+cop_status cop_folders_make(const char *path) {
+    char part[4096];
+    size_t n = strnlen(path, sizeof part);
+    if (n >= sizeof part) return cop_fail(COP_ERR_LIMIT, "folder: longer than %zu bytes", sizeof part - 1);
+    memcpy(part, path, n + 1);
+    for (size_t i = 1; i <= n; i++) {
+        if (part[i] != '/' && part[i]) continue;
+        char kept = part[i];
+        part[i] = 0;
+        if (mkdir(part, 0777) && errno != EEXIST) return cop_fail(errno == ENOSPC ? COP_ERR_LIMIT : COP_ERR_IO, "%s: %s", part, strerror(errno));
+        part[i] = kept;
+    }
+    return COP_OK;
+}
+
 cop_status cop_file_write(const char *path, const void *data, size_t bytes) {
     char temporary[4096];
     int n = snprintf(temporary, sizeof temporary, "%s.%ld.partial", path, (long)getpid());

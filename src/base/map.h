@@ -40,6 +40,17 @@ cop_status cop_file_read(const char *path, size_t most, char **data, size_t *byt
 /* Write all of it, whatever the system takes at once; `path` is for messages. */
 cop_status cop_file_put(int fd, const char *path, const void *data, size_t bytes);
 
+/* Bytes into a file of which it is known how many come: cop_file_sink_put refuses more than are left. */
+typedef struct cop_file_sink {
+    int fd;
+    const char *path;  // for messages
+    uint64_t left;
+} cop_file_sink;
+cop_status cop_file_sink_put(void *sink, const void *data, size_t bytes);
+
+/* Make the folder `path` and those above it, as far as they are missing. A full disk is COP_ERR_LIMIT. */
+cop_status cop_folders_make(const char *path);
+
 /* Put `bytes` bytes into the file at `path`, all or none: they are written beside it, synced and renamed. */
 cop_status cop_file_write(const char *path, const void *data, size_t bytes);
 

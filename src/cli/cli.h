@@ -93,7 +93,7 @@ typedef struct cop_sampling_args {
 cop_sampling_args cop_cli_sampling_defaults(void);
 void cop_cli_sampling_options(cop_session_options *out, const cop_sampling_args *args);
 
-/* Set a session's options from them. `automatic`: what drafts when nothing was said. */
+/* Set a session's options from them; nothing said means auto. They may point into args. */
 cop_status cop_cli_draft_options(cop_session_options *out, cop_draft_args *args);
 /* What drafting did, as the object `draft` of a reply; a new reference. */
 json_t *cop_cli_draft_json(const cop_session *session);

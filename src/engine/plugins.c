@@ -4,7 +4,6 @@
 // threads: what it learnt, and what each drafter that can save learnt. They only change speed.
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -145,10 +144,7 @@ static bool learnt_path(const cop_session *s, const char *what, bool make, char 
     if (cop_registry_folder(folder)) return false;
     int n = snprintf(learnt, sizeof learnt, "%s/learnt", folder);
     if (n < 0 || (size_t)n >= sizeof learnt) return false;
-    if (make) {
-        mkdir(folder, 0777);
-        mkdir(learnt, 0777);
-    }
+    if (make && cop_folders_make(learnt)) return false;
     const char *name = cop_gguf_name(s->engine->model->file), *base = strrchr(name, '/');
     n = snprintf(path, COP_PATH_MAX, "%s/%.64s-%08x-%s-%d.%s", learnt, base ? base + 1 : name, (unsigned)XXH3_64bits(name, strlen(name)),
                  s->engine->model->kernels.level, cop_pool_threads(s->engine->pool), what);

@@ -70,21 +70,6 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
 }
 static void remove_tree(const char *path) { nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS); }
 
-static cop_status make_folders(const char *path) {
-    char part[COP_PATH_MAX];
-    size_t n = strnlen(path, sizeof part);
-    if (n >= sizeof part) return cop_fail(COP_ERR_LIMIT, "cache folder: longer than %d bytes", COP_PATH_MAX - 1);
-    memcpy(part, path, n + 1);
-    for (size_t i = 1; i <= n; i++) {
-        if (part[i] != '/' && part[i]) continue;
-        char kept = part[i];
-        part[i] = 0;
-        if (mkdir(part, 0777) && errno != EEXIST) return fail_file(part);
-        part[i] = kept;
-    }
-    return COP_OK;
-}
-
 static cop_status write_all(int fd, const char *path, const void *data, size_t n) {
     for (const char *at = data; n;) {
         ssize_t done = write(fd, at, n);
@@ -316,7 +301,7 @@ static cop_status prepare(pull *p) {
     } else {
         COP_TRY(cop_registry_folder(p->folder));
     }
-    COP_TRY(make_folders(p->folder));
+    COP_TRY(cop_folders_make(p->folder));
     COP_TRY(set_path(p->final, p, ".gguf"));
     COP_TRY(set_path(p->partial, p, ".gguf.partial"));
     COP_TRY(set_path(p->state, p, ".state"));

@@ -313,25 +313,12 @@ static cop_status write_padding(int fd, const char *path, uint64_t bytes) {
     return COP_OK;
 }
 
-typedef struct file_sink {
-    int fd;
-    const char *path;
-    uint64_t left;  // of the tensor that is being written
-} file_sink;
-
-static cop_status put_piece(void *user, const void *data, size_t bytes) {
-    file_sink *sink = user;
-    if (bytes > sink->left) return cop_fail(COP_ERR_ARG, "%s: %zu bytes too many for a tensor", sink->path, bytes);
-    sink->left -= bytes;
-    return cop_file_put(sink->fd, sink->path, data, bytes);
-}
-
 static cop_status write_tensor(const cop_gguf_writer *w, size_t i, int fd, const char *path) {
     const pending_tensor *t = &w->tensors.v[i];
-    file_sink sink = {fd, path, t->bytes};
+    cop_file_sink sink = {fd, path, t->bytes};
     if (t->data) return cop_file_put(fd, path, t->data, (size_t)t->bytes);
     if (!w->source) return cop_fail(COP_ERR_ARG, "tensor %s: no data", t->name);
-    COP_TRY(w->source(w->source_user, i, put_piece, &sink));
+    COP_TRY(w->source(w->source_user, i, cop_file_sink_put, &sink));
     return sink.left ? cop_fail(COP_ERR_ARG, "tensor %s: %llu bytes too few", t->name, (unsigned long long)sink.left) : COP_OK;
 }
 

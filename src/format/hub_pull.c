@@ -59,20 +59,6 @@ static bool tick(void *user) {
     return !progress || progress(p->options->user, p->done + p->at, p->total, p->text);
 }
 
-static cop_status make_folders(const char *path) {
-    char part[COP_PATH_MAX];
-    size_t n = strlen(path);
-    memcpy(part, path, n + 1);
-    for (size_t i = 1; i <= n; i++) {
-        if (part[i] != '/' && part[i]) continue;
-        char kept = part[i];
-        part[i] = 0;
-        if (mkdir(part, 0777) && errno != EEXIST) return fail_file(part);
-        part[i] = kept;
-    }
-    return COP_OK;
-}
-
 // Until it works, with pauses of 1, 2, 4 ... seconds, as long as trying again may help.
 static cop_status get(pull *p, cop_http_request *r, long *code) {
     for (int i = 0;; i++) {
@@ -298,7 +284,7 @@ static cop_status link_blob(pull *p) {
     snprintf(target + n, sizeof target - (size_t)n, "blobs/%s", p->file->hash);
     char *slash = strrchr(path, '/');
     *slash = 0;
-    COP_TRY(make_folders(path));
+    COP_TRY(cop_folders_make(path));
     *slash = '/';
     unlink(path);
     return symlink(target, path) ? fail_file(path) : COP_OK;
@@ -342,7 +328,7 @@ static cop_status check_room(pull *p) {
 static cop_status take_lock(pull *p) {
     char path[COP_PATH_MAX];
     COP_TRY(cop_hub_path(path, p->repository, "blobs"));
-    COP_TRY(make_folders(path));
+    COP_TRY(cop_folders_make(path));
     COP_TRY(cop_hub_path(path, p->repository, ".coppice.lock"));
     p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (p->lock_fd < 0) return fail_file(path);
@@ -358,7 +344,7 @@ static cop_status take_lock(pull *p) {
 static cop_status publish(pull *p) {
     char path[COP_PATH_MAX];
     COP_TRY(cop_hub_path(path, p->repository, "refs"));
-    COP_TRY(make_folders(path));
+    COP_TRY(cop_folders_make(path));
     COP_TRY(cop_hub_path(path, p->repository, "refs/main"));
     return cop_file_write(path, p->commit, strlen(p->commit));
 }

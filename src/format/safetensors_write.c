@@ -72,19 +72,6 @@ cop_status cop_safetensors_add(cop_safetensors_writer *w, const char *name, cop_
 
 uint64_t cop_safetensors_writer_data_bytes(const cop_safetensors_writer *w) { return w->sum; }
 
-typedef struct file_sink {
-    int fd;
-    const char *path;
-    uint64_t left;  // of the tensor that is being written
-} file_sink;
-
-static cop_status put(void *user, const void *data, size_t bytes) {
-    file_sink *s = user;
-    if (bytes > s->left) return cop_fail(COP_ERR_ARG, "%s: %zu bytes too many for a tensor", s->path, bytes);
-    s->left -= bytes;
-    return cop_file_put(s->fd, s->path, data, bytes);
-}
-
 // The header ends with spaces, so that the data begins on a boundary of 8 bytes.
 static cop_status write_header(const cop_safetensors_writer *w, int fd, const char *path) {
     char *text = json_dumps(w->header, JSON_COMPACT);
@@ -102,8 +89,8 @@ static cop_status write_header(const cop_safetensors_writer *w, int fd, const ch
 static cop_status write_file(cop_safetensors_writer *w, int fd, const char *path, cop_gguf_source *source, void *user) {
     COP_TRY(write_header(w, fd, path));
     for (size_t i = 0; i < w->bytes.n; i++) {
-        file_sink sink = {fd, path, w->bytes.v[i]};
-        COP_TRY(source(user, i, put, &sink));
+        cop_file_sink sink = {fd, path, w->bytes.v[i]};
+        COP_TRY(source(user, i, cop_file_sink_put, &sink));
         if (sink.left) return cop_fail(COP_ERR_ARG, "%s: %llu bytes too few for a tensor", path, (unsigned long long)sink.left);
     }
     return fsync(fd) ? cop_fail(COP_ERR_IO, "%s: cannot write: %s", path, strerror(errno)) : COP_OK;

@@ -154,23 +154,10 @@ static cop_status write_packed(int fd, const cop_gguf *file, const uint8_t *memo
     return st;
 }
 
-// Each component of the folder is made if it is missing.
-static void make_folders(const char *folder) {
-    char part[4096];
-    snprintf(part, sizeof part, "%s", folder);
-    for (char *p = part + 1; *p; p++)
-        if (*p == '/') {
-            *p = 0;
-            mkdir(part, 0777);
-            *p = '/';
-        }
-    mkdir(part, 0777);
-}
-
 cop_status cop_packed_save(const cop_gguf *file, const char *folder, const uint8_t *memory, size_t bytes) {
     char path[4600], temporary[4700];
     COP_TRY(packed_path(file, folder, path, sizeof path));
-    make_folders(folder);
+    COP_TRY(cop_folders_make(folder));
     snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid());
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) return cop_fail(COP_ERR_IO, "%s: %s", temporary, strerror(errno));

@@ -155,6 +155,28 @@ static void a_file_is_written_whole_or_not_at_all(void **state) {
     assert_int_equal(rmdir(path), 0);
 }
 
+static void folders_are_made_with_those_above_them(void **state) {
+    (void)state;
+    char path[128], file[128];
+    snprintf(path, sizeof path, "%s/a/b/c", folder);
+    assert_int_equal(cop_folders_make(path), COP_OK);
+    assert_int_equal(cop_folders_make(path), COP_OK);
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(S_ISDIR(info.st_mode));
+    snprintf(file, sizeof file, "%s/a/b/c/file", folder);
+    assert_int_equal(cop_file_write(file, "x", 1), COP_OK);
+    char below[160];
+    snprintf(below, sizeof below, "%s/d", file);
+    assert_int_equal(cop_folders_make(below), COP_ERR_IO);
+    assert_non_null(strstr(cop_error_text(), file));
+    unlink(file);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(rmdir(path), 0);
+        *strrchr(path, '/') = 0;
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_mapped_whole),
@@ -165,6 +187,7 @@ int main(void) {
         cmocka_unit_test(a_read_beyond_the_end_fails_and_stays_failed),
         cmocka_unit_test(a_small_file_is_read_with_a_zero_behind_it),
         cmocka_unit_test(a_file_is_written_whole_or_not_at_all),
+        cmocka_unit_test(folders_are_made_with_those_above_them),
     };
     snprintf(folder, sizeof folder, "/tmp/coppice-map-XXXXXX");
     if (!mkdtemp(folder)) return 1;
