@@ -34,7 +34,13 @@ typedef struct cop_language_type {
     int32_t (*distance)(cop_language *l, cop_guide_state s);
     /* Set the bits of the tokens that may come next, all others cleared; NULL: cop_vocab_trie_walk. */
     void (*mask)(cop_language *l, cop_guide_state s, const cop_vocab_trie *v, uint64_t *bits);
-    /* Only `s` and what is reached from it will be asked for again; what it is called now. NULL: nothing to forget. */
+    /* An upper bound of the distances of all states behind s within `symbols` symbols; NULL: not known. Saves looking at
+     * each token when a limit is far away. */
+    int32_t (*reach)(cop_language *l, cop_guide_state s, int symbols);
+    /* Tokens that the language knows as such: *ids, and their number. NULL: none, it is made of bytes alone. */
+    int (*named)(cop_language *l, const int32_t **ids);
+    /* Only `s` and what is reached from it will be asked for again; what it is called now: when that is s, no state has got
+     * another name. NULL: nothing to forget. */
     cop_guide_state (*keep)(cop_language *l, cop_guide_state s);
     /* Another text of the same language, with states of its own; what is compiled is shared and counted, and may be
      * used by several texts in several threads. */
