@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -318,3 +319,39 @@ void cop_lock_free(cop_lock *lock) {
 }
 void cop_lock_take(cop_lock *lock) { pthread_mutex_lock(&lock->mutex); }
 void cop_lock_give(cop_lock *lock) { pthread_mutex_unlock(&lock->mutex); }
+
+struct cop_signal {
+    pthread_cond_t changed;
+};
+
+cop_status cop_signal_new(cop_signal **out) {
+    *out = cop_alloc(sizeof **out);
+    if (!*out) return cop_fail(COP_ERR_NOMEM, "signal: cannot allocate");
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&(*out)->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return COP_OK;
+}
+
+void cop_signal_free(cop_signal *signal) {
+    if (signal) pthread_cond_destroy(&signal->changed);
+    cop_free(signal);
+}
+
+bool cop_signal_wait(cop_signal *signal, cop_lock *lock, double seconds) {
+    if (seconds < 0) {
+        pthread_cond_wait(&signal->changed, &lock->mutex);
+        return true;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    if (seconds > 1e6) seconds = 1e6;
+    int64_t ns = (int64_t)until.tv_nsec + (int64_t)(seconds * 1e9);
+    until.tv_sec += (time_t)(ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
+    return pthread_cond_timedwait(&signal->changed, &lock->mutex, &until) == 0;
+}
+
+void cop_signal_raise(cop_signal *signal) { pthread_cond_broadcast(&signal->changed); }

@@ -57,4 +57,12 @@ void cop_lock_free(cop_lock *lock);
 void cop_lock_take(cop_lock *lock);
 void cop_lock_give(cop_lock *lock);
 
+/* Something changed. wait: the lock is taken, given while waiting, and taken again; false when `seconds` (< 0: no end)
+ * are over. It may return early: look again at what is waited for. raise wakes all. */
+typedef struct cop_signal cop_signal;
+cop_status cop_signal_new(cop_signal **out);
+void cop_signal_free(cop_signal *signal);  // accepts NULL
+bool cop_signal_wait(cop_signal *signal, cop_lock *lock, double seconds);
+void cop_signal_raise(cop_signal *signal);
+
 #endif

@@ -28,6 +28,10 @@ struct cop_seq {
 int cop_cache_take_page(cop_cache *cache);
 void cop_cache_drop_page(cop_cache *cache, int page);
 
+/* Put a page behind the sequence's own, sharing it: n more tokens of it are the sequence's. The sequence ends at a
+ * page's end and has room. */
+void cop_seq_append_page(cop_seq *seq, int page, int n);
+
 static inline uint8_t *cop_cache_page(const cop_cache *cache, int page) {
     return cache->pool + (size_t)page * cache->page_bytes;
 }

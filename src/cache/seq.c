@@ -111,6 +111,12 @@ cop_status cop_seq_share(cop_seq *to, const cop_seq *from, int n_tokens) {
     return COP_OK;
 }
 
+void cop_seq_append_page(cop_seq *seq, int page, int n) {
+    seq->cache->refs[page]++;
+    seq->pages[seq->n_pages++] = page;
+    seq->n_tokens += n;
+}
+
 static uint8_t *at(const cop_seq *seq, int layer, int kv_head, int page, int values) {
     const cop_cache *c = seq->cache;
     size_t i = ((size_t)layer * (size_t)c->shape.n_kv_heads + (size_t)kv_head) * 2 + (size_t)values;

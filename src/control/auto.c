@@ -5,6 +5,7 @@
 // (1 + sum of probabilities) / (drafting + cost of so many rows). A drafter that costs forwards is asked only
 // when its expected gain beats what the cheap ones have proposed already. When a window of steps was slower than plain decoding
 // all drafting pauses, for twice as long each time, and is probed again.
+// In a batch the other requests' rows and tokens are in both: what one draws out is measured by what all of them get.
 // Sources: SmartSpec, Liu et al. 2024 (arXiv:2406.14066) for goodput; the marginal rule is that of fractional
 //          programming (Dinkelbach 1967).
 #include <math.h>
@@ -36,12 +37,12 @@ typedef struct costly {
 typedef struct automatic {
     float margin;            // option
     cop_control_setup setup;
-    cop_cost cost;
+    cop_cost own, *cost;     // *cost: the scheduler's, or own
     cop_odds (*odds)[COP_BUCKETS];  // [n_drafters]
     costly dear[COP_MAX_DRAFTERS];
     cop_ballot ballot;
     double cheap_seconds;    // of the cheap drafters of a step, decayed
-    double window_seconds, window_tokens;
+    double window_seconds, window_plain, window_tokens, window_plain_tokens;  // plain: of the same steps without trees
     int window_steps, pause, pause_left;
     bool off;                // this step is plain
     bool plain_probe;
@@ -54,7 +55,8 @@ static cop_status start(void *state, const cop_control_setup *setup) {
     a->setup = *setup;
     a->odds = cop_alloc_array(COP_MAX_DRAFTERS, sizeof *a->odds);
     if (!a->odds) return cop_fail(COP_ERR_NOMEM, "controller auto: cannot allocate");
-    cop_cost_init(&a->cost);
+    cop_cost_init(&a->own);
+    a->cost = setup->cost ? setup->cost : &a->own;
     a->pause = FIRST_PAUSE;
     for (int i = 0; i < COP_MAX_DRAFTERS; i++) a->dear[i].patience = 8;
     return COP_OK;
@@ -97,13 +99,13 @@ static int sort_nodes(const float *path, int n_nodes, int *order) {
 }
 
 // The number of nodes that gives most tokens per second, and that rate in units of plain decoding's.
-static int best_count(const automatic *a, const float *path, const int *order, int n, double *goodput) {
-    double drafting = a->cost.plain > 0 ? a->cheap_seconds / a->cost.plain : 0;
-    double tokens = 1, best = 1 / (1 + drafting);
+static int best_count(const automatic *a, const cop_others *o, const float *path, const int *order, int n, double *goodput) {
+    double drafting = a->cost->plain > 0 ? a->cheap_seconds / a->cost->plain : 0;
+    double tokens = 1 + o->tokens, best = tokens / (cop_cost_ratio(a->cost, 1 + o->rows) + drafting);
     int count = 0;
     for (int k = 1; k <= n; k++) {
         tokens += (double)path[order[k - 1]];
-        double g = tokens / (cop_cost_ratio(&a->cost, k + 1) + drafting);
+        double g = tokens / (cop_cost_ratio(a->cost, k + 1 + o->rows) + drafting);
         if (g <= best * (1 + (count ? 0 : (double)a->margin))) continue;
         best = g;
         count = k;
@@ -112,12 +114,12 @@ static int best_count(const automatic *a, const float *path, const int *order, i
     return count;
 }
 
-static double cheap_goodput(const automatic *a, const cop_tree *tree) {
+static double cheap_goodput(const automatic *a, const cop_others *o, const cop_tree *tree) {
     float path[COP_COST_ROWS];
     int order[COP_COST_ROWS];
     double goodput;
     rate_nodes(a, tree, path);
-    best_count(a, path, order, sort_nodes(path, tree->n_nodes, order), &goodput);
+    best_count(a, o, path, order, sort_nodes(path, tree->n_nodes, order), &goodput);
     return goodput;
 }
 
@@ -132,13 +134,14 @@ static bool reading_pays(const automatic *a, const cop_view *view, int drafter, 
 // How deep a costly drafter should go, 0: not at all.
 static int costly_depth(automatic *a, const cop_view *view, const cop_tree *tree, int drafter) {
     costly *d = &a->dear[drafter];
-    if (a->cost.plain <= 0) return 0;
+    const cop_others *o = &view->others;
+    if (a->cost->plain <= 0) return 0;
     if (d->survive_n < 4) return reading_pays(a, view, drafter, 0) ? PROBE_DEPTH : 0;
-    double tokens = 1, cheap = cheap_goodput(a, tree), best = cheap * (1 + (double)a->margin);
+    double tokens = 1 + o->tokens, cheap = cheap_goodput(a, o, tree), best = cheap * (1 + (double)a->margin);
     int depth = 0;
     for (int k = 1; k <= COP_SURVIVAL; k++) {
         tokens += (double)d->survive[k - 1];
-        double g = tokens / (cop_cost_ratio(&a->cost, k + 1) + (double)d->per_node * k);
+        double g = tokens / (cop_cost_ratio(a->cost, k + 1 + o->rows) + (double)d->per_node * k);
         if (g <= best) continue;
         best = g;
         depth = k;
@@ -149,8 +152,8 @@ static int costly_depth(automatic *a, const cop_view *view, const cop_tree *tree
 
 // Once a step, before the first drafter is asked.
 static void begin_step(automatic *a, const cop_view *view) {
-    cop_cost_set_context(&a->cost, view->n_tokens);
-    a->plain_probe = a->cost.n_plain < 3 || a->cost.since_plain >= PLAIN_EVERY;
+    cop_cost_set_context(a->cost, view->n_tokens);
+    a->plain_probe = a->cost->n_plain < 3 || (a->cost == &a->own && a->cost->since_plain >= PLAIN_EVERY);
     a->off = a->pause_left > 0;
     a->ballot.n = 0;
     if (a->pause_left > 0 && --a->pause_left == 0) say(a, "draft: probing again");
@@ -175,11 +178,10 @@ static void prune(void *state, const cop_view *view, const cop_tree *tree, bool 
     float path[COP_COST_ROWS];
     int order[COP_COST_ROWS];
     double goodput;
-    (void)view;
     cop_ballot_take(&a->ballot, tree);
     rate_nodes(a, tree, path);
     int n = sort_nodes(path, tree->n_nodes, order);
-    int count = a->plain_probe ? 0 : best_count(a, path, order, n, &goodput);
+    int count = a->plain_probe ? 0 : best_count(a, &view->others, path, order, n, &goodput);
     // Widths that are never computed have no cost: now and then a tree that pays is made half as large again.
     if (count && ++a->wide % EXPLORE_EVERY == 0) count = count + 1 + count / 2 < n ? count + 1 + count / 2 : n;
     for (int i = count; i < n; i++) keep[order[i]] = false;
@@ -207,8 +209,8 @@ static void judge_costly(automatic *a, int drafter, const cop_step_report *r) {
         d->survive[i] += (seen - d->survive[i]) * (float)step;
     }
     d->survive_n += 1;
-    if (n_nodes && a->cost.plain > 0 && d->asked) {
-        float each = (float)(r->draft_seconds[drafter] / n_nodes / a->cost.plain);
+    if (n_nodes && a->cost->plain > 0 && d->asked) {
+        float each = (float)(r->draft_seconds[drafter] / n_nodes / a->cost->plain);
         d->per_node += (each - d->per_node) * (d->per_node > 0 ? 0.1f : 1);
     }
     d->asked = true;
@@ -217,10 +219,10 @@ static void judge_costly(automatic *a, int drafter, const cop_step_report *r) {
 }
 
 static void judge_window(automatic *a) {
-    double goodput = a->window_tokens * a->cost.plain / a->window_seconds;
+    double goodput = a->window_tokens / a->window_plain_tokens * a->window_plain / a->window_seconds;
     char line[160];
     a->window_steps = 0;
-    a->window_tokens = a->window_seconds = 0;
+    a->window_tokens = a->window_seconds = a->window_plain = a->window_plain_tokens = 0;
     if (goodput >= 0.99) {
         a->pause = FIRST_PAUSE;
         return;
@@ -233,8 +235,8 @@ static void judge_window(automatic *a) {
 
 static void account(void *state, const cop_view *view, const cop_step_report *r) {
     automatic *a = state;
-    (void)view;
-    cop_cost_add(&a->cost, r->n_rows, r->verify_seconds);
+    const cop_others *o = &view->others;
+    if (a->cost == &a->own) cop_cost_add(a->cost, r->n_rows, r->verify_seconds);
     if (a->off) return;
     double cheap = 0, all = r->verify_seconds;
     for (int i = 0; i < a->setup.n_drafters; i++) {
@@ -245,15 +247,18 @@ static void account(void *state, const cop_view *view, const cop_step_report *r)
     }
     a->cheap_seconds += (cheap - a->cheap_seconds) * 0.1;
     cop_ballot_judge(&a->ballot, r->got, a->odds);
-    if (a->plain_probe) return;
+    if (a->plain_probe || r->n_rows < 1) return;
     a->window_seconds += all;
-    a->window_tokens += r->got->n_tokens;
-    double lost = a->window_seconds / a->cost.plain - a->window_tokens;  // plain steps
+    a->window_tokens += r->got->n_tokens + o->tokens;
+    a->window_plain += a->cost->plain * cop_cost_ratio(a->cost, 1 + o->rows);
+    a->window_plain_tokens += 1 + o->tokens;
+    // Plain steps.
+    double lost = a->window_seconds / (a->window_plain / (a->window_steps + 1)) - a->window_tokens / (a->window_plain_tokens / (a->window_steps + 1));
     if (++a->window_steps >= WINDOW || lost > MOST_LOST) judge_window(a);
 }
 
 static cop_learnt learnt(automatic *a) {
-    cop_learnt l = {.cost = &a->cost, .odds = a->odds, .setup = &a->setup};
+    cop_learnt l = {.cost = &a->own, .odds = a->odds, .setup = &a->setup};
     for (int i = 0; i < COP_MAX_DRAFTERS; i++) {
         l.survive[i] = a->dear[i].survive;
         l.survive_n[i] = &a->dear[i].survive_n;
@@ -264,6 +269,7 @@ static cop_learnt learnt(automatic *a) {
 
 static cop_status save(const void *state, const char *path) {
     automatic copy = *(const automatic *)state;
+    copy.own = *copy.cost;
     cop_learnt l = learnt(&copy);
     return cop_learnt_save(path, &l);
 }

@@ -15,6 +15,7 @@ typedef struct cop_control_setup {
     bool costly[COP_MAX_DRAFTERS];           // proposing costs forwards
     bool reads[COP_MAX_DRAFTERS];            // its first proposal reads the whole text
     const char *names[COP_MAX_DRAFTERS];
+    struct cop_cost *cost;                   // measured by a scheduler for all its requests; NULL: measure it
     /* One line for people when a decision changes; may be NULL. */
     void (*note)(void *user, const char *line);
     void *user;
@@ -28,7 +29,8 @@ typedef struct cop_admission {
 /* What a step did. Times are seconds. */
 typedef struct cop_step_report {
     const cop_accepted *got;
-    int n_rows;
+    int n_tree;             // nodes that were computed, the root included
+    int n_rows;             // of the forward, other requests' too; 0: its time says nothing
     double draft_seconds[COP_MAX_DRAFTERS];  // proposing and observing, each drafter
     double verify_seconds;
     bool asked[COP_MAX_DRAFTERS];

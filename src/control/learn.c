@@ -67,6 +67,15 @@ void cop_cost_set_context(cop_cost *cost, int n_tokens) {
     refresh(cost);
 }
 
+double cop_cost_ratio(const cop_cost *c, double rows) {
+    const int last = COP_COST_ROWS, half = last / 2;
+    if (rows <= 1) return (double)c->ratio[1];
+    if (rows >= last) return (double)c->ratio[last] + (rows - last) * (double)(c->ratio[last] - c->ratio[half]) / (last - half);
+    int below = (int)rows;
+    double part = rows - below;
+    return (double)c->ratio[below] * (1 - part) + (double)c->ratio[below + 1] * part;
+}
+
 static double rate(int n, double least) { return 1.0 / (n + 1) > least ? 1.0 / (n + 1) : least; }
 
 void cop_cost_add(cop_cost *c, int rows, double seconds) {

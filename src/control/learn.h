@@ -22,9 +22,8 @@ typedef struct cop_cost {
 void cop_cost_init(cop_cost *cost);
 void cop_cost_set_context(cop_cost *cost, int n_tokens);
 void cop_cost_add(cop_cost *cost, int rows, double seconds);
-static inline double cop_cost_ratio(const cop_cost *cost, int rows) {
-    return (double)cost->ratio[rows < 1 ? 1 : rows > COP_COST_ROWS ? COP_COST_ROWS : rows];
-}
+/* Beyond COP_COST_ROWS it rises as it did on the last half. */
+double cop_cost_ratio(const cop_cost *cost, double rows);
 
 /* How often a node of a class was what the text went on with, given that its parent was. Old trials fade. */
 typedef struct cop_odds {

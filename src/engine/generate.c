@@ -1,90 +1,22 @@
 // From steps to text: streaming, stop strings, the reasons to end.
-//
-// Text is held back while its end may be the beginning of a stop string, so what was shown never has to
-// be taken back. The hold is at most one stop string long.
 #include <string.h>
 
 #include "base/clock.h"
-#include "engine/session.h"
-
-typedef struct stream {
-    const cop_session *s;
-    cop_detok detok;
-    cop_text_fn *on_text;
-    void *user;
-    char held[COP_MAX_STOP_BYTES];  // the longest tail that may begin a stop string
-    size_t n_held;
-    char ready[COP_MAX_STOP_BYTES + 3 * (COP_MAX_PIECE + 4)];  // what a token lets go: shown together, so that characters stay whole
-    size_t n_ready;
-    bool stopped, cancelled;
-} stream;
-
-static void show(stream *t, const char *text, size_t bytes) {
-    if (bytes && !t->cancelled && t->on_text && t->on_text(t->user, text, bytes)) t->cancelled = true;
-}
-
-// Does held end with (a whole, when `whole`, else a part of) a stop string? Bytes of the match, 0 if none.
-static size_t match_end(const stream *t, bool whole) {
-    size_t longest = 0;
-    for (int i = 0; i < t->s->n_stops; i++) {
-        const cop_stop *stop = &t->s->stops[i];
-        size_t most = stop->bytes < t->n_held ? stop->bytes : t->n_held;
-        for (size_t n = whole ? stop->bytes : 1; n <= most; n++)
-            if (n > longest && !memcmp(t->held + t->n_held - n, stop->text, n)) longest = n;
-    }
-    return longest;
-}
-
-static void let_go(stream *t, size_t bytes) {
-    memcpy(t->ready + t->n_ready, t->held, bytes);
-    t->n_ready += bytes;
-    t->n_held -= bytes;
-    memmove(t->held, t->held + bytes, t->n_held);
-}
-
-static void push_byte(stream *t, char c) {
-    t->held[t->n_held++] = c;
-    size_t stop = match_end(t, true);
-    t->stopped = stop > 0;
-    let_go(t, t->n_held - (stop ? stop : match_end(t, false)));
-}
-
-static void push_text(stream *t, const char *text, size_t bytes) {
-    if (!t->s->n_stops) {
-        show(t, text, bytes);
-        return;
-    }
-    t->n_ready = 0;
-    for (size_t i = 0; i < bytes && !t->stopped; i++) push_byte(t, text[i]);
-    show(t, t->ready, t->n_ready);
-}
-
-static void finish(stream *t) {
-    size_t bytes;
-    const char *text = cop_detok_flush(&t->detok, &bytes);
-    if (t->stopped) return;
-    push_text(t, text, bytes);
-    show(t, t->held, t->n_held);
-}
+#include "engine/stream.h"
 
 // Shows the tokens that a step emitted; the number that belong to the text (a stop string ends it early).
-static int push_tokens(stream *t, const int32_t *tokens, int n) {
-    for (int i = 0; i < n; i++) {
-        size_t bytes;
-        const char *text = cop_detok_push(&t->detok, tokens[i], &bytes);
-        push_text(t, text, bytes);
-        if (t->stopped || t->cancelled) return i + 1;
-    }
+static int push_tokens(cop_stream *t, const int32_t *tokens, int n) {
+    for (int i = 0; i < n; i++)
+        if (!cop_stream_push(t, tokens[i])) return i + 1;
     return n;
 }
 
-// Drop what a step emitted beyond the text's end, so that the sequence is what was shown.
-static void cut_to(cop_session *s, int n_tokens) {
+void cop_session_cut(cop_session *s, int n_tokens) {
     s->n_tokens = n_tokens;
     if (cop_seq_length(s->seq) > n_tokens - 1) cop_seq_truncate(s->seq, n_tokens - 1);
 }
 
-static cop_status decode(cop_session *s, int max_tokens, stream *t, cop_result *r) {
+static cop_status decode(cop_session *s, int max_tokens, cop_stream *t, cop_result *r) {
     r->finish = COP_FINISH_LENGTH;
     while (r->tokens < max_tokens) {
         if (s->n_tokens >= s->context) {
@@ -102,7 +34,7 @@ static cop_status decode(cop_session *s, int max_tokens, stream *t, cop_result *
         }
         n = push_tokens(t, s->tokens + before, n);
         if (before + n < s->n_tokens) {
-            cut_to(s, before + n);
+            cop_session_cut(s, before + n);
             ended = false;
         }
         r->tokens += n;
@@ -110,7 +42,7 @@ static cop_status decode(cop_session *s, int max_tokens, stream *t, cop_result *
             r->finish = COP_FINISH_CANCELLED;
             return COP_OK;
         }
-        if (t->stopped || ended) {
+        if (t->stopped >= 0 || ended) {
             r->finish = COP_FINISH_STOP;
             return COP_OK;
         }
@@ -130,11 +62,11 @@ cop_status cop_session_generate(cop_session *s, int max_tokens, cop_text_fn *on_
     double prefilled = cop_clock();
     r->prefill_seconds = prefilled - start;
 
-    stream t = {.s = s, .on_text = on_text, .user = user};
-    cop_detok_start(&t.detok, s->engine->tokenizer, false, false, true);
+    cop_stream t;
+    cop_stream_start(&t, s->engine->tokenizer, s->stops, s->n_stops, false, on_text, user);
     cop_step_stats had = s->stats;
     cop_status st = decode(s, max_tokens, &t, r);
-    if (!t.cancelled) finish(&t);
+    if (!t.cancelled) cop_stream_finish(&t);
     r->decode_seconds = cop_clock() - prefilled;
     r->logits_hash = s->hash_logits ? s->logits_hash : 0;
     r->steps = s->stats.steps - had.steps;
@@ -156,7 +88,7 @@ cop_status cop_session_step(cop_session *s, int32_t *tokens, size_t max_tokens, 
     size_t most = max_tokens < room ? max_tokens : room;
     if (n > most) {
         n = most;
-        cut_to(s, before + (int)n);
+        cop_session_cut(s, before + (int)n);
         end = false;
     }
     memcpy(tokens, s->tokens + before, n * sizeof *tokens);

@@ -125,7 +125,7 @@ static cop_status open_controller(cop_session *s, const char *text, const cop_se
     if (!s->controller_state) return cop_fail(COP_ERR_NOMEM, "controller %s: cannot allocate", s->controller->name);
     cop_options_init(s->controller->options, s->controller_state);
     if (options) COP_TRY(cop_options_parse(s->controller->options, s->controller_state, s->controller->name, options));
-    cop_control_setup setup = {.n_drafters = s->n_drafters, .max_nodes = s->max_nodes, .max_tokens = s->context, .note = o->note, .user = o->note_user};
+    cop_control_setup setup = {.n_drafters = s->n_drafters, .max_nodes = s->max_nodes, .max_tokens = s->context, .cost = s->cost, .note = o->note, .user = o->note_user};
     for (int i = 0; i < s->n_drafters; i++) {
         setup.costly[i] = s->drafters[i].type->needs & COP_COSTLY;
         setup.reads[i] = s->drafters[i].type->needs & COP_NEEDS_SECOND_MODEL;
@@ -134,6 +134,57 @@ static cop_status open_controller(cop_session *s, const char *text, const cop_se
     if (s->controller->start) COP_TRY(s->controller->start(s->controller_state, &setup));
     s->controller_started = true;
     return COP_OK;
+}
+
+// ---- checking without opening ---------------------------------------------------------------------
+
+static cop_status check_options(const cop_option *options, size_t state_size, const char *name, const char *text) {
+    if (!text) return COP_OK;
+    void *state = cop_alloc(state_size ? state_size : 1);
+    if (!state) return cop_fail(COP_ERR_NOMEM, "%s: cannot allocate", name);
+    cop_options_init(options, state);
+    cop_status st = cop_options_parse(options, state, name, text);
+    cop_free(state);
+    return st;
+}
+
+static cop_status check_drafter(const cop_engine *e, const char *text, size_t bytes) {
+    char copy[MOST_TEXT];
+    size_t name;
+    const char *options;
+    const cop_drafter_type *type;
+    COP_TRY(split("drafter", text, bytes, copy, &name, &options));
+    COP_TRY(cop_drafter_find(&type, copy, name));
+    if (type->needs & COP_NEEDS_SECOND_MODEL && !e->draft_model)
+        return cop_fail(COP_ERR_ARG, "drafter %s: needs a second model (--draft-model M)", type->name);
+    return check_options(type->options, type->state_size, type->name, options);
+}
+
+static cop_status check_drafters(const cop_engine *e, const char *text) {
+    if (!text || !*text || !strcmp(text, "none") || !strcmp(text, "auto")) return COP_OK;
+    for (size_t n; *text; text += n + (text[n] == '+')) {
+        n = strcspn(text, "+");
+        COP_TRY(check_drafter(e, text, n));
+    }
+    return COP_OK;
+}
+
+cop_status cop_session_check_plugins(const cop_engine *e, const cop_session_options *o) {
+    char copy[MOST_TEXT];
+    size_t name;
+    const char *options;
+    const cop_verifier_type *verifier;
+    const cop_controller_type *controller;
+    COP_TRY(check_drafters(e, o->draft));
+    if (o->verify) {
+        COP_TRY(split("verifier", o->verify, strlen(o->verify), copy, &name, &options));
+        COP_TRY(cop_verifier_find(&verifier, copy, name));
+        COP_TRY(check_options(verifier->options, verifier->state_size, verifier->name, options));
+    }
+    if (!o->control) return COP_OK;
+    COP_TRY(split("controller", o->control, strlen(o->control), copy, &name, &options));
+    COP_TRY(cop_controller_find(&controller, copy, name));
+    return check_options(controller->options, controller->state_size, controller->name, options);
 }
 
 // ---- what was learnt ----------------------------------------------------------------------------

@@ -38,7 +38,7 @@ typedef struct cop_request_options {
     int logprobs;                 // most probable tokens told of each token, 0 … COP_MAX_LOGPROBS; -1: none, not even its own
     bool ignore_end;              // an end token is a token like others
     int slot;                     // -1: any; else only in this one
-    bool show_trees;              // events say what each step proposed (cop_event.tree)
+    bool show_trees;              // events say what each step proposed (cop_event.trees)
 } cop_request_options;
 
 #define COP_MAX_LOGPROBS 20
@@ -70,9 +70,8 @@ typedef struct cop_request_stats {
 
 typedef struct cop_tree_event {
     int n;                      // nodes, the root first
-    const int32_t *tokens;
-    const int *parents;
-    const cop_fate *fates;
+    const int32_t *tokens, *parents;
+    const int32_t *fates;       // cop_fate
 } cop_tree_event;
 
 /* What happened since the last event: some tokens, or the end. */
@@ -81,7 +80,8 @@ typedef struct cop_event {
     const cop_event_token *tokens;
     const char *text;           // whole UTF-8 characters, may be empty though tokens came
     size_t bytes;
-    const cop_tree_event *tree; // NULL unless asked for
+    int n_trees;                // of the steps since the last event, when asked for
+    const cop_tree_event *trees;
     bool done;                  // the last event
     cop_finish finish;          // when done
     int stop;                   // number of the stop string that ended it, or -1

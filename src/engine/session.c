@@ -31,14 +31,19 @@ static cop_status check_sampling(const cop_session_options *o) {
     return check_number("penalty_window", o->penalty_window);
 }
 
-static cop_status open_sampler(cop_session *s, const cop_session_options *o) {
-    cop_sampling sampling = {.temp = o->temp, .top_k = o->top_k, .typical_p = o->typical_p, .top_p = o->top_p, .min_p = o->min_p,
-                             .repeat_penalty = o->repeat_penalty, .frequency_penalty = o->frequency_penalty,
-                             .presence_penalty = o->presence_penalty, .penalty_window = o->penalty_window,
-                             .seed = o->seed, .n_bias = o->n_bias};
+static cop_status sampling_of(const cop_session_options *o, cop_sampling *sampling) {
+    *sampling = (cop_sampling){.temp = o->temp, .top_k = o->top_k, .typical_p = o->typical_p, .top_p = o->top_p, .min_p = o->min_p,
+                               .repeat_penalty = o->repeat_penalty, .frequency_penalty = o->frequency_penalty,
+                               .presence_penalty = o->presence_penalty, .penalty_window = o->penalty_window,
+                               .seed = o->seed, .n_bias = o->n_bias};
     COP_TRY(check_sampling(o));
-    if (o->samplers) COP_TRY(cop_sampling_parse_chain(&sampling, o->samplers));
     if (o->n_bias < 0 || o->n_bias > COP_MAX_BIAS) return cop_fail(COP_ERR_ARG, "%d logit biases, at most %d", o->n_bias, COP_MAX_BIAS);
+    return o->samplers ? cop_sampling_parse_chain(sampling, o->samplers) : COP_OK;
+}
+
+static cop_status open_sampler(cop_session *s, const cop_session_options *o) {
+    cop_sampling sampling;
+    COP_TRY(sampling_of(o, &sampling));
     cop_logit_bias *bias = cop_alloc_array((size_t)o->n_bias, sizeof *bias);
     if (!bias) return cop_fail(COP_ERR_NOMEM, "session: cannot allocate");
     for (int i = 0; i < o->n_bias; i++) bias[i] = (cop_logit_bias){o->bias_tokens[i], o->bias_values[i]};
@@ -48,25 +53,41 @@ static cop_status open_sampler(cop_session *s, const cop_session_options *o) {
     return st;
 }
 
-static cop_status open_stops(cop_session *s, const cop_session_options *o) {
+static cop_status check_stops(const cop_session_options *o) {
     if (o->n_stop < 0 || o->n_stop > COP_MAX_STOPS) return cop_fail(COP_ERR_ARG, "%d stop strings, at most %d", o->n_stop, COP_MAX_STOPS);
     for (int i = 0; i < o->n_stop; i++) {
         size_t n = strlen(o->stop[i]);
         if (n < 1 || n >= COP_MAX_STOP_BYTES)
             return cop_fail(COP_ERR_ARG, "stop string of %zu bytes, must be 1 to %d", n, COP_MAX_STOP_BYTES - 1);
-        memcpy(s->stops[i].text, o->stop[i], n);
-        s->stops[i].bytes = n;
+    }
+    return COP_OK;
+}
+
+static cop_status open_stops(cop_session *s, const cop_session_options *o) {
+    COP_TRY(check_stops(o));
+    for (int i = 0; i < o->n_stop; i++) {
+        s->stops[i].bytes = strlen(o->stop[i]);
+        memcpy(s->stops[i].text, o->stop[i], s->stops[i].bytes);
     }
     s->n_stops = o->n_stop;
     return COP_OK;
+}
+
+cop_status cop_session_check(const cop_engine *engine, const cop_session_options *options) {
+    cop_sampling sampling;
+    COP_TRY(sampling_of(options, &sampling));
+    COP_TRY(check_stops(options));
+    return cop_session_check_plugins(engine, options);
 }
 
 static int default_context(const cop_engine *e) {
     return e->model->desc.max_positions < 4096 ? e->model->desc.max_positions : 4096;
 }
 
-static cop_status open_cache(cop_session *s, const cop_session_options *o, const cop_session *from) {
-    if (from) {
+static cop_status open_cache(cop_session *s, const cop_session_options *o, const cop_session *from, const cop_session_home *home) {
+    if (home) {
+        s->cache = home->cache;
+    } else if (from) {
         s->cache = from->cache;
         s->cache_users = from->cache_users;
         ++*s->cache_users;
@@ -83,9 +104,10 @@ static cop_status open_cache(cop_session *s, const cop_session_options *o, const
     return cop_seq_new(&s->seq, s->cache, s->context);
 }
 
-static cop_status open_buffers(cop_session *s) {
+static cop_status open_buffers(cop_session *s, const cop_session_home *home) {
     size_t nodes = (size_t)s->max_nodes;
-    COP_TRY(cop_workspace_new(&s->ws, s->engine->model, s->max_rows, s->max_nodes, s->context + s->max_rows));
+    if (home) s->ws = home->ws;
+    else COP_TRY(cop_workspace_new(&s->ws, s->engine->model, s->max_rows, s->max_nodes, s->context + s->max_rows));
     COP_TRY(cop_tree_init(&s->tree, s->max_nodes, 0, 0));
     s->rows = cop_alloc_array((size_t)s->max_rows, sizeof *s->rows);
     s->keep = cop_alloc_array(nodes, sizeof *s->keep);
@@ -99,7 +121,7 @@ static cop_status open_buffers(cop_session *s) {
     return COP_OK;
 }
 
-static cop_status open_session(cop_session *s, const cop_session_options *o, const cop_session *from) {
+static cop_status open_session(cop_session *s, const cop_session_options *o, const cop_session *from, const cop_session_home *home) {
     s->options = *o;
     s->context = o->context ? o->context : default_context(s->engine);
     if (s->context < 2 || s->context > 1 << 22) return cop_fail(COP_ERR_ARG, "context: %d, must be 2 to %d", s->context, 1 << 22);
@@ -107,11 +129,12 @@ static cop_status open_session(cop_session *s, const cop_session_options *o, con
     if (d->positions == COP_POSITION_LEARNED && s->context > d->max_positions)
         return cop_fail(COP_ERR_ARG, "context: %d, this model has %d positions", s->context, d->max_positions);
     s->max_rows = PREFILL_ROWS;
-    s->max_nodes = TREE_NODES;
+    s->max_nodes = home ? home->max_nodes : TREE_NODES;
+    s->cost = home ? home->cost : NULL;
     s->hash_logits = o->hash_logits;
     COP_TRY(open_stops(s, o));
-    COP_TRY(open_cache(s, o, from));
-    COP_TRY(open_buffers(s));
+    COP_TRY(open_cache(s, o, from, home));
+    COP_TRY(open_buffers(s, home));
     COP_TRY(cop_engine_take_adapters(s->engine, o->lora, o->n_lora, &s->adapters));
     COP_TRY(cop_workspace_reserve_adapters(s->ws, &s->adapters));
     COP_TRY(open_sampler(s, o));
@@ -126,12 +149,13 @@ static cop_status open_session(cop_session *s, const cop_session_options *o, con
     return COP_OK;
 }
 
-static cop_status new_session(cop_session **out, cop_engine *engine, const cop_session_options *options, const cop_session *from) {
+static cop_status new_session(cop_session **out, cop_engine *engine, const cop_session_options *options, const cop_session *from,
+                              const cop_session_home *home) {
     *out = NULL;
     cop_session *s = cop_alloc(sizeof *s);
     if (!s) return cop_fail(COP_ERR_NOMEM, "session: cannot allocate");
     s->engine = engine;
-    cop_status st = open_session(s, options, from);
+    cop_status st = open_session(s, options, from, home);
     if (st) {
         cop_session_close(s);
         return st;
@@ -142,7 +166,12 @@ static cop_status new_session(cop_session **out, cop_engine *engine, const cop_s
 
 cop_status cop_session_open(cop_session **out, cop_engine *engine, const cop_session_options *options) {
     cop_session_options defaults = cop_session_defaults();
-    return new_session(out, engine, options ? options : &defaults, NULL);
+    return new_session(out, engine, options ? options : &defaults, NULL, NULL);
+}
+
+cop_status cop_session_open_in(cop_session **out, cop_engine *engine, const cop_session_options *options, const cop_session_home *home) {
+    if (options->switch_models) return cop_fail(COP_ERR_UNSUPPORTED, "switch: two models take turns in a session of its own only");
+    return new_session(out, engine, options, NULL, home);
 }
 
 void cop_session_close(cop_session *s) {
@@ -152,7 +181,7 @@ void cop_session_close(cop_session *s) {
     cop_sampler_free(s->sampler);
     cop_tree_fini(&s->tree);
     cop_tree_fini(&s->proposed);
-    cop_workspace_free(s->ws);
+    if (s->cache_users) cop_workspace_free(s->ws);
     cop_engine_give_adapters(s->engine, &s->adapters);
     cop_seq_free(s->seq);
     if (s->cache_users && --*s->cache_users == 0) {
@@ -204,6 +233,16 @@ cop_status cop_session_set_tokens(cop_session *s, const int32_t *tokens, size_t 
     return COP_OK;
 }
 
+cop_status cop_session_restart(cop_session *s, const cop_session_options *o) {
+    COP_TRY(open_stops(s, o));
+    s->options.seed = o->seed;
+    cop_sampler_reseed(s->sampler, o->seed);
+    s->n_tokens = s->n_prompt = 0;
+    cop_seq_truncate(s->seq, 0);
+    reset_drafters(s);
+    return COP_OK;
+}
+
 const int32_t *cop_session_tokens(const cop_session *s, size_t *n_tokens) {
     *n_tokens = (size_t)s->n_tokens;
     return s->tokens;
@@ -222,7 +261,7 @@ static cop_status take_sequence(cop_session *s, const cop_session *from) {
 cop_status cop_session_open_beside(cop_session **out, const cop_session *from, const cop_session_options *options) {
     cop_session_options o = *options;
     o.context = from->context;
-    COP_TRY(new_session(out, from->engine, &o, from));
+    COP_TRY(new_session(out, from->engine, &o, from, NULL));
     cop_status st = take_sequence(*out, from);
     if (!st) return COP_OK;
     cop_session_close(*out);
@@ -239,7 +278,7 @@ cop_status cop_session_fork(cop_session **out, const cop_session *from) {
     o.n_lora = 0;
     o.samplers = NULL;
     cop_session *s = NULL;
-    COP_TRY(new_session(&s, from->engine, &o, from));
+    COP_TRY(new_session(&s, from->engine, &o, from, NULL));
     cop_engine_share_adapters(from->engine, &from->adapters, &s->adapters);
     memcpy(s->stops, from->stops, sizeof s->stops);
     s->n_stops = from->n_stops;

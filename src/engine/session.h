@@ -59,6 +59,12 @@ typedef struct cop_watch {
     void *user;
 } cop_watch;
 
+/* Sees the logits by which each token is decided, in the order of the tokens, before anything changes them. */
+typedef struct cop_probe {
+    void (*see)(void *user, const float *logits);
+    void *user;
+} cop_probe;
+
 /* Two models that take turns (engine/switch.c). */
 typedef struct cop_switch cop_switch;
 typedef struct cop_switch_stats {
@@ -76,9 +82,12 @@ bool cop_switch_write(cop_switch *w, cop_session *s);
 struct cop_session {
     cop_engine *engine;
     cop_cache *cache;        // shared by forks
-    int *cache_users;        // counts them
+    int *cache_users;        // counts them; NULL: the cache and the workspace belong to the scheduler
     cop_seq *seq;
     cop_workspace *ws;
+    int first_row;           // of the tree, in the forward
+    int share;               // nodes that a tree may have in this step, 0: max_nodes
+    cop_others others;       // that are in the forward, too
     cop_adapter_set adapters;  // in force for all rows
     cop_tree tree;
     cop_row *rows;           // [max_rows]
@@ -95,10 +104,13 @@ struct cop_session {
     const cop_controller_type *controller;
     void *controller_state;
     bool controller_started;
+    struct cop_cost *cost;   // the scheduler's measurements, or NULL
     cop_step_report report;  // of the step that runs
     bool remember;           // keep what was learnt when the session closes
     cop_switch *turns;       // NULL: the model writes alone
     cop_watch watch;         // step NULL: nobody
+    cop_probe probe;         // see NULL: nobody
+    bool ignore_end;         // an end token is a token like others
     cop_tree proposed;       // copy for the watcher; empty without one
     cop_fate *fates;         // [max_nodes] or NULL
     int *renamed;            // [max_nodes] node of the proposed tree -> node of the computed one, or -1
@@ -117,6 +129,8 @@ struct cop_session {
 /* Open and close what --draft, --verify and --control name (engine/plugins.c). */
 cop_status cop_session_open_plugins(cop_session *s, const cop_session_options *options);
 void cop_session_close_plugins(cop_session *s);
+/* Are they there, and are their options in range? */
+cop_status cop_session_check_plugins(const cop_engine *engine, const cop_session_options *options);
 
 /* The adapters that specs ("FILE[:SCALE]") name, each read when no session has it yet. give: when they are no longer
  * used, before the engine closes; the set is empty afterwards. share: the same ones for one more user. */
@@ -127,6 +141,24 @@ void cop_engine_give_adapters(cop_engine *engine, cop_adapter_set *set);
 /* Open a session that begins with the sequence of `from` and shares the memory of what is computed of it, like a
  * fork, but with options of its own; context and cache type are those of `from`. */
 cop_status cop_session_open_beside(cop_session **out, const cop_session *from, const cop_session_options *options);
+
+/* What sessions of a scheduler share. */
+typedef struct cop_session_home {
+    cop_cache *cache;
+    cop_workspace *ws;
+    int max_nodes;           // of a tree
+    struct cop_cost *cost;   // measured for all of them, or NULL: each controller measures for itself
+} cop_session_home;
+cop_status cop_session_open_in(cop_session **out, cop_engine *engine, const cop_session_options *options, const cop_session_home *home);
+
+/* Are these options in range, and are the plug-ins that they name there? What only opening finds out is not checked. */
+cop_status cop_session_check(const cop_engine *engine, const cop_session_options *options);
+
+/* An open session for another text: the same options but seed and stop strings. */
+cop_status cop_session_restart(cop_session *s, const cop_session_options *options);
+
+/* Drop what a step emitted beyond n_tokens, so that the sequence is what was shown. */
+void cop_session_cut(cop_session *s, int n_tokens);
 
 /* Have every step shown to `watch`; takes memory. */
 cop_status cop_session_watch(cop_session *s, cop_watch watch);
@@ -141,5 +173,14 @@ cop_status cop_session_prefill(cop_session *s, bool (*on_chunk)(void *user, int 
 /* One turn of the loop: propose, verify, commit. The emitted tokens are s->verdict.tokens[0 … n_tokens)
  * and have joined s->tokens. COP_ERR_LIMIT, nothing changed, when the context is full. Allocates nothing. */
 cop_status cop_step(cop_session *s, bool *ended);
+
+/* A step in parts, for a forward that other sessions have rows in. begin: the tree is proposed and its *n_rows rows stand
+ * in rows[first_row ...], their slots reserved; on failure nothing changed. end: after the forward, which had
+ * n_forward rows (0: its time says nothing, a prompt was read in it) and took `seconds`. */
+cop_status cop_step_begin(cop_session *s, cop_row *rows, int first_row, int *n_rows);
+void cop_step_end(cop_session *s, int n_forward, double seconds, bool *ended);
+
+/* The next n tokens that the cache lacks as rows[first_row ...]; after the forward cop_seq_commit(s->seq, NULL, n). */
+cop_status cop_prefill_begin(cop_session *s, cop_row *rows, int first_row, int n);
 
 #endif

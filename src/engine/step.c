@@ -11,7 +11,8 @@
 
 static float *node_logits(void *engine, int node) {
     cop_session *s = engine;
-    float *logits = cop_workspace_logits(s->ws, node);
+    float *logits = cop_workspace_logits(s->ws, s->first_row + node);
+    if (s->probe.see) s->probe.see(s->probe.user, logits);
     if (s->turns) cop_switch_see(s->turns, s->engine->model, logits);
     if (s->hash_logits) s->logits_hash = XXH3_64bits_withSeed(logits, (size_t)s->engine->model->desc.V * sizeof(float), s->logits_hash);
     return logits;
@@ -19,26 +20,27 @@ static float *node_logits(void *engine, int node) {
 
 static const float *node_logits_again(void *engine, int node) {
     cop_session *s = engine;
-    return cop_workspace_logits(s->ws, node);
+    return cop_workspace_logits(s->ws, s->first_row + node);
 }
 
 static bool is_end(void *engine, int32_t token) {
     const cop_session *s = engine;
-    return cop_tokenizer_is_end(s->engine->tokenizer, token);
+    return !s->ignore_end && cop_tokenizer_is_end(s->engine->tokenizer, token);
 }
 
 static void propose(cop_session *s, const cop_view *view) {
     cop_tree_reset(&s->tree, view->tokens[view->n_tokens - 1]);
     bool asked = false;
-    int deepest = s->room > 0 && s->room - 1 < s->max_nodes ? s->room - 1 : s->max_nodes;  // a path emits one token more
+    int most = s->share > 0 && s->share < s->max_nodes ? s->share : s->max_nodes;
+    int deepest = s->room > 0 && s->room - 1 < most ? s->room - 1 : most;  // a path emits one token more
     for (int i = 0; i < s->n_drafters; i++) {
         double start = cop_clock();
-        cop_admission may = {s->max_nodes, deepest};
+        cop_admission may = {most, deepest};
         if (s->controller->admit) may = s->controller->admit(s->controller_state, view, &s->tree, i);
         s->report.asked[i] = may.limit > 0 && deepest > 0;
         if (s->report.asked[i]) {
             s->tree.source = (uint8_t)i;
-            s->tree.limit = may.limit < s->max_nodes ? may.limit : s->max_nodes;
+            s->tree.limit = may.limit < most ? may.limit : most;
             s->tree.max_depth = may.max_depth < deepest ? may.max_depth : deepest;
             s->drafters[i].type->propose(s->drafters[i].state, view, &s->tree);
             asked = true;
@@ -69,10 +71,12 @@ static void prune(cop_session *s, const cop_view *view) {
     cop_tree_prune(&s->tree, s->keep, s->renamed);
 }
 
-static int rows_from_tree(cop_session *s) {
-    for (int i = 0; i < s->tree.n_nodes; i++)
-        s->rows[i] = (cop_row){.seq = s->seq, .token = s->tree.nodes[i].token, .parent = s->tree.nodes[i].parent, .adapters = &s->adapters, .want_logits = true};
-    return s->tree.n_nodes;
+static void rows_from_tree(cop_session *s, cop_row *rows) {
+    for (int i = 0; i < s->tree.n_nodes; i++) {
+        int parent = s->tree.nodes[i].parent;
+        rows[i] = (cop_row){.seq = s->seq, .token = s->tree.nodes[i].token, .parent = parent < 0 ? -1 : s->first_row + parent,
+                            .adapters = &s->adapters, .want_logits = true};
+    }
 }
 
 static void observe(cop_session *s, const cop_view *view, const cop_accepted *got) {
@@ -106,27 +110,35 @@ static void count(cop_session *s, int n_rows, int n_keep) {
     st->verify_seconds += s->report.verify_seconds;
 }
 
-cop_status cop_step(cop_session *s, bool *ended) {
+static cop_view view_of(const cop_session *s) {
+    return (cop_view){s->tokens, s->n_tokens, s->n_prompt, s->options.seed, s->context, s->sampler, s->others};
+}
+
+static cop_status check_room(const cop_session *s) {
     if (s->n_tokens < 1) return cop_fail(COP_ERR_ARG, "step: the sequence is empty");
     if (s->n_tokens >= s->context) return cop_fail(COP_ERR_LIMIT, "context is full: %d tokens, at most %d", s->n_tokens, s->context);
-    if (s->turns && cop_switch_write(s->turns, s)) {
-        s->tokens[s->n_tokens++] = s->verdict.tokens[0];
-        s->stats.steps++;
-        *ended = is_end(s, s->tokens[s->n_tokens - 1]);
-        return COP_OK;
-    }
-    if (s->turns) COP_TRY(cop_session_prefill(s, NULL, NULL));  // what the small model wrote meanwhile
-    const cop_view view = {s->tokens, s->n_tokens, s->n_prompt, s->options.seed, s->context, s->sampler};
+    return COP_OK;
+}
+
+cop_status cop_step_begin(cop_session *s, cop_row *rows, int first_row, int *n_rows) {
+    *n_rows = 0;
+    COP_TRY(check_room(s));
+    const cop_view view = view_of(s);
+    s->first_row = first_row;
     propose(s, &view);
     show_proposed(s);
     prune(s, &view);
-    int n_rows = rows_from_tree(s);
-
+    COP_TRY(cop_seq_reserve(s->seq, s->tree.n_nodes));
+    rows_from_tree(s, rows + first_row);
+    *n_rows = s->tree.n_nodes;
     for (int i = 0; i < s->n_drafters; i++)
         if (s->report.asked[i] && s->drafters[i].type->ahead) s->drafters[i].type->ahead(s->drafters[i].state, &view, &s->tree);
+    return COP_OK;
+}
+
+void cop_step_end(cop_session *s, int n_forward, double seconds, bool *ended) {
     double start = cop_clock();
-    COP_TRY(cop_seq_reserve(s->seq, n_rows));
-    COP_TRY(cop_model_forward(s->engine->model, s->ws, s->rows, n_rows, NULL));
+    const cop_view view = view_of(s);
     const cop_verify_input in = {&view, &s->tree, s->sampler, node_logits, is_end, s};
     s->verifier->accept(s->verifier_state, &in, &s->verdict);
 
@@ -135,17 +147,42 @@ cop_status cop_step(cop_session *s, bool *ended) {
     for (int i = 0; i < s->verdict.n_path; i++) s->committed[i + 1] = s->verdict.path[i];
     int n_keep = s->verdict.n_tokens - 1 < s->verdict.n_path ? s->verdict.n_tokens - 1 : s->verdict.n_path;
     cop_seq_commit(s->seq, s->committed, n_keep + 1);
-    s->report.verify_seconds = cop_clock() - start;
+    s->report.verify_seconds = seconds + (cop_clock() - start);
 
     const cop_accepted got = {s->verdict.path, s->verdict.n_path, s->verdict.tokens, s->verdict.n_tokens};
     observe(s, &view, &got);
     s->report.got = &got;
-    s->report.n_rows = n_rows;
+    s->report.n_tree = s->tree.n_nodes;
+    s->report.n_rows = n_forward;
     if (s->n_drafters && s->controller->account) s->controller->account(s->controller_state, &view, &s->report);
     for (int i = 0; i < s->verdict.n_tokens; i++) s->tokens[s->n_tokens++] = s->verdict.tokens[i];
-    count(s, n_rows, n_keep);
+    count(s, s->tree.n_nodes, n_keep);
     show_fates(s, n_keep);
     *ended = is_end(s, s->tokens[s->n_tokens - 1]);
+}
+
+cop_status cop_step(cop_session *s, bool *ended) {
+    COP_TRY(check_room(s));
+    if (s->turns && cop_switch_write(s->turns, s)) {
+        s->tokens[s->n_tokens++] = s->verdict.tokens[0];
+        s->stats.steps++;
+        *ended = is_end(s, s->tokens[s->n_tokens - 1]);
+        return COP_OK;
+    }
+    if (s->turns) COP_TRY(cop_session_prefill(s, NULL, NULL));  // what the small model wrote meanwhile
+    int n_rows;
+    COP_TRY(cop_step_begin(s, s->rows, 0, &n_rows));
+    double start = cop_clock();
+    COP_TRY(cop_model_forward(s->engine->model, s->ws, s->rows, n_rows, NULL));
+    cop_step_end(s, n_rows, cop_clock() - start, ended);
+    return COP_OK;
+}
+
+cop_status cop_prefill_begin(cop_session *s, cop_row *rows, int first_row, int n) {
+    int done = cop_seq_length(s->seq);
+    COP_TRY(cop_seq_reserve(s->seq, n));
+    for (int i = 0; i < n; i++)
+        rows[first_row + i] = (cop_row){.seq = s->seq, .token = s->tokens[done + i], .adapters = &s->adapters, .parent = i ? first_row + i - 1 : -1};
     return COP_OK;
 }
 
@@ -154,9 +191,7 @@ cop_status cop_session_prefill(cop_session *s, bool (*on_chunk)(void *user, int 
     for (int done; (done = cop_seq_length(s->seq)) < total;) {
         if (on_chunk && !on_chunk(user, done, total)) return cop_fail(COP_ERR_CANCELLED, "prefill: stopped at token %d of %d", done, total);
         int n = total - done < s->max_rows ? total - done : s->max_rows;
-        for (int i = 0; i < n; i++)
-            s->rows[i] = (cop_row){.seq = s->seq, .token = s->tokens[done + i], .adapters = &s->adapters, .parent = i - 1};
-        COP_TRY(cop_seq_reserve(s->seq, n));
+        COP_TRY(cop_prefill_begin(s, s->rows, 0, n));
         COP_TRY(cop_model_forward(s->engine->model, s->ws, s->rows, n, NULL));
         cop_seq_commit(s->seq, NULL, n);
     }

@@ -7,6 +7,11 @@
 #include "tree/sampler.h"
 #include "tree/tree.h"
 
+/* What other requests do in the same forward: their rows, and the tokens that are expected of them. */
+typedef struct cop_others {
+    double rows, tokens;
+} cop_others;
+
 typedef struct cop_view {
     const int32_t *tokens;  // [n_tokens] the sequence; the last one is the tree's root
     int n_tokens;
@@ -14,6 +19,7 @@ typedef struct cop_view {
     uint64_t seed;
     int max_tokens;         // slots of the context
     cop_sampler *sampler;   // the request's: a drafter that draws with it is coupled to the target's noise
+    cop_others others;
 } cop_view;
 
 /* What became of a step. */

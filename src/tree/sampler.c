@@ -127,6 +127,7 @@ void cop_sampler_free(cop_sampler *s) {
 }
 
 const cop_sampling *cop_sampler_get(const cop_sampler *s) { return &s->sampling; }
+void cop_sampler_reseed(cop_sampler *sampler, uint64_t seed) { sampler->sampling.seed = seed; }
 
 // Token j from the end of history + path.
 static int32_t token_back(const int32_t *history, int n_history, const int32_t *path, int n_path, int j) {

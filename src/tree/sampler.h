@@ -48,6 +48,7 @@ typedef struct cop_sampler cop_sampler;
  * a number that is set and would have no effect because the chain does not name it. */
 cop_status cop_sampler_new(cop_sampler **out, const cop_sampling *sampling, int V);
 void cop_sampler_free(cop_sampler *sampler);
+void cop_sampler_reseed(cop_sampler *sampler, uint64_t seed);
 const cop_sampling *cop_sampler_get(const cop_sampler *sampler);
 
 /* The token at `position` (its index in the sequence). logits: [V], may be changed.

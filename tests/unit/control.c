@@ -23,6 +23,8 @@ typedef struct machine {
     double draft_seconds;  // a step
     bool costly;
     int chain;             // length of what is proposed
+    int others;            // rows of other requests in each forward, a token each; cost is then measured for all
+    int free_rows;         // rows that are nearly free, 0: none
     // what came of it
     double seconds, tokens;
     int64_t rows, steps, asked;
@@ -38,11 +40,17 @@ static void note(void *user, const char *line) {
 
 static double jitter(const machine *m, uint64_t i) { return 1 + m->noise * (2 * cop_noise_uniform(5, COP_NOISE_DRAFT, i, 1) - 1); }
 
+// Plain steps that a forward of so many rows takes.
+static double forward_cost(const machine *m, int rows) {
+    int cheap = rows < m->free_rows ? rows : m->free_rows;
+    return 1 + 0.02 * (cheap > 0 ? cheap - 1 : 0) + m->slope * (rows - (cheap > 0 ? cheap : 1));
+}
+
 static void step(machine *m, const cop_controller_type *c, void *state, cop_tree *tree, uint64_t i) {
     static bool keep[NODES];
     int32_t emitted[NODES + 1];
     int path[NODES], n_path = 0;
-    const cop_view view = {.n_tokens = 100 + (int)(i % 1000), .max_tokens = 4096};
+    const cop_view view = {.n_tokens = 100 + (int)(i % 1000), .max_tokens = 4096, .others = {m->others, m->others}};
     cop_tree_reset(tree, 0);
     cop_admission may = c->admit ? c->admit(state, &view, tree, 0) : (cop_admission){NODES, NODES};
     cop_step_report r = {.asked = {may.limit > 0}};
@@ -68,8 +76,9 @@ static void step(machine *m, const cop_controller_type *c, void *state, cop_tree
     }
     const cop_accepted got = {path, n_path, emitted, n_path + 1};
     r.got = &got;
-    r.n_rows = tree->n_nodes;
-    r.verify_seconds = 0.01 * (1 + m->slope * (tree->n_nodes - 1)) * jitter(m, i);
+    r.n_tree = tree->n_nodes;
+    r.n_rows = tree->n_nodes + m->others;
+    r.verify_seconds = 0.01 * forward_cost(m, r.n_rows) * jitter(m, i);
     if (c->account) c->account(state, &view, &r);
     m->seconds += r.verify_seconds + r.draft_seconds[0];
     m->tokens += n_path + 1;
@@ -85,7 +94,11 @@ static double run(machine *m, const char *name, int steps) {
     assert_int_equal(cop_tree_init(&tree, NODES, 0, 0), COP_OK);
     void *state = cop_alloc(c->state_size);
     cop_options_init(c->options, state);
-    const cop_control_setup setup = {.n_drafters = 1, .max_nodes = NODES, .max_tokens = 4096, .costly = {m->costly}, .names = {"copy"},
+    cop_cost cost;
+    cop_cost_init(&cost);
+    for (int n = 1; n <= COP_COST_ROWS; n = n < 4 ? n + 1 : n + n / 2)
+        for (int i = 0; i < 3; i++) cop_cost_add(&cost, n, 0.01 * forward_cost(m, n));
+    const cop_control_setup setup = {.cost = m->free_rows ? &cost : NULL, .n_drafters = 1, .max_nodes = NODES, .max_tokens = 4096, .costly = {m->costly}, .names = {"copy"},
                                      .note = note, .user = m};
     if (c->start) assert_int_equal(c->start(state, &setup), COP_OK);
     for (int i = 0; i < steps; i++) step(m, c, state, &tree, (uint64_t)i);
@@ -133,6 +146,20 @@ static void goodput_finds_the_length_and_none_at_all(void **state) {
     assert_true(run(&good, "goodput", 2000) > 3);
     assert_true(run(&bad, "goodput", 2000) > 0.95);
     assert_true(bad.rows < 1.2 * (double)bad.steps);
+}
+
+// SmartSpec's point: what pays alone does not pay in a full batch.
+static void drafting_goes_with_load_and_comes_back(void **state) {
+    (void)state;
+    static const char *const names[] = {"auto", "goodput"};
+    for (int i = 0; i < 2; i++) {
+        machine alone = {.slope = 0.25, .free_rows = 8, .right = 0.7, .chain = 12, .noise = 0.05}, loaded = alone;
+        loaded.others = 24;
+        assert_true(run(&alone, names[i], 3000) > 1.5);
+        run(&loaded, names[i], 3000);
+        if (alone.rows < 2 * alone.steps) fail_msg("%s alone: %lld rows in %lld steps", names[i], (long long)alone.rows, (long long)alone.steps);
+        if (loaded.rows > 1.1 * (double)loaded.steps) fail_msg("%s, loaded: %lld rows in %lld steps", names[i], (long long)loaded.rows, (long long)loaded.steps);
+    }
 }
 
 static void a_pause_is_said(void **state) {
@@ -203,6 +230,7 @@ int main(void) {
         cmocka_unit_test(auto_is_never_slower_than_plain_decoding),
         cmocka_unit_test(auto_takes_most_of_what_is_there),
         cmocka_unit_test(goodput_finds_the_length_and_none_at_all),
+        cmocka_unit_test(drafting_goes_with_load_and_comes_back),
         cmocka_unit_test(a_pause_is_said),
         cmocka_unit_test(fixed_does_what_it_was_told),
         cmocka_unit_test(what_was_learnt_comes_back),
