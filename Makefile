@@ -59,7 +59,8 @@ KERNELS += $(wildcard src/kernel/arm/*.c)
 endif
 OTHERS  := $(wildcard $(addsuffix /*.c,$(addprefix src/,base format text cache model model/blocks tree draft verify \
              control guide engine search train surgery recipe)))
-CLI     := $(wildcard src/cli/*.c src/serve/*.c)
+CLI     := $(wildcard src/cli/*.c)
+SERVE   := $(wildcard src/serve/*.c)
 PAGES   := $(wildcard web/*.html)
 TESTS   := $(wildcard tests/unit/*.c tests/kernel/*.c tests/property/*.c tests/golden/*.c)
 # What is fuzzed computes nothing but packed weights, and kernels take minutes to build under a sanitizer.
@@ -71,6 +72,7 @@ ARM_TESTS := $(wildcard tests/kernel/*.c tests/unit/maths.c tests/unit/noise.c)
 ifeq ($(V),arm)
 OTHERS  := $(wildcard src/base/*.c)
 CLI     :=
+SERVE   :=
 PAGES   :=
 TESTS   := $(ARM_TESTS)
 endif
@@ -96,6 +98,10 @@ $(OUT)/obj/%.o: %.c Makefile
 $(OUT)/libcoppice.a: $(LIB_O)
 	@rm -f $@
 	ar rcs $@ $^
+# The server is in the command and in tests, not in the library.
+$(OUT)/libserve.a: $(call obj,$(SERVE))
+	@rm -f $@
+	ar rcs $@ $^
 $(OUT)/libcoppice.so: $(LIB_O)
 	$(CC) -shared -Wl,-soname,libcoppice.so.0 $(LDFLAGS) $^ $(LDLIBS) -o $@
 # A page is built in as the text cop_page_NAME.
@@ -105,22 +111,22 @@ $(OUT)/obj/web/%.c: web/%.html Makefile
 	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
 $(OUT)/obj/web/%.o: $(OUT)/obj/web/%.c
 	$(CC) $(CFLAGS) -c $< -o $@
-$(OUT)/coppice: $(call obj,$(CLI)) $(PAGES:web/%.html=$(OUT)/obj/web/%.o) $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
+$(OUT)/coppice: $(call obj,$(CLI) $(SERVE)) $(PAGES:web/%.html=$(OUT)/obj/web/%.o) $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # A test is one file and one process. The kernels are named because a weak reference pulls nothing
 # out of an archive.
-$(OUT)/tests/%: $(OUT)/obj/tests/%.o $(call obj,$(SUPPORT)) $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
+$(OUT)/tests/%: $(OUT)/obj/tests/%.o $(call obj,$(SUPPORT)) $(call obj,$(KERNELS)) $(OUT)/libserve.a $(OUT)/libcoppice.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) $(CMOCKA) -o $@
 
 # A fuzzer is fuzz/NAME.c. With libFuzzer it searches, starting from fuzz/corpus/NAME; what it finds stays
 # in build/fuzzer. With fuzz/replay.c it only runs its corpus, needs no fuzzer, and is part of the tests.
 FUZZERS := $(filter-out replay,$(patsubst fuzz/%.c,%,$(wildcard fuzz/*.c)))
-$(OUT)/fuzz/%: $(OUT)/obj/fuzz/%.o $(OUT)/obj/fuzz/replay.o $(OUT)/libcoppice.a
+$(OUT)/fuzz/%: $(OUT)/obj/fuzz/%.o $(OUT)/obj/fuzz/replay.o $(OUT)/libserve.a $(OUT)/libcoppice.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(OUT)/search/%: $(OUT)/obj/fuzz/%.o $(OUT)/libcoppice.a
+$(OUT)/search/%: $(OUT)/obj/fuzz/%.o $(OUT)/libserve.a $(OUT)/libcoppice.a
 	@mkdir -p $(@D)
 	$(CC) -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
 
