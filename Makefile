@@ -37,6 +37,7 @@ else
 CFLAGS  += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CMOCKA  := -lcmocka
+HTTP    := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
 endif
 LDLIBS  += -lm -pthread
 LDFLAGS += $(filter -fsanitize%,$(OPT_$(V)))
@@ -111,14 +112,14 @@ $(OUT)/obj/web/%.c: web/%.html Makefile
 	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
 $(OUT)/obj/web/%.o: $(OUT)/obj/web/%.c
 	$(CC) $(CFLAGS) -c $< -o $@
-$(OUT)/coppice: $(call obj,$(CLI) $(SERVE)) $(PAGES:web/%.html=$(OUT)/obj/web/%.o) $(call obj,$(KERNELS)) $(OUT)/libcoppice.a
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(OUT)/coppice: $(call obj,$(CLI)) $(PAGES:web/%.html=$(OUT)/obj/web/%.o) $(call obj,$(KERNELS)) $(OUT)/libserve.a $(OUT)/libcoppice.a
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) $(HTTP) -o $@
 
 # A test is one file and one process. The kernels are named because a weak reference pulls nothing
 # out of an archive.
 $(OUT)/tests/%: $(OUT)/obj/tests/%.o $(call obj,$(SUPPORT)) $(call obj,$(KERNELS)) $(OUT)/libserve.a $(OUT)/libcoppice.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) $(CMOCKA) -o $@
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) $(HTTP) $(CMOCKA) -o $@
 
 # A fuzzer is fuzz/NAME.c. With libFuzzer it searches, starting from fuzz/corpus/NAME; what it finds stays
 # in build/fuzzer. With fuzz/replay.c it only runs its corpus, needs no fuzzer, and is part of the tests.

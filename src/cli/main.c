@@ -6,7 +6,7 @@
 #include "base/nearest.h"
 #include "cli/cli.h"
 
-extern const cop_command cop_command_run, cop_command_chat, cop_command_template, cop_command_logits, cop_command_tokenize, cop_command_detokenize,
+extern const cop_command cop_command_run, cop_command_chat, cop_command_serve, cop_command_template, cop_command_logits, cop_command_tokenize, cop_command_detokenize,
     cop_command_perplexity, cop_command_info, cop_command_models, cop_command_pull, cop_command_convert,
     cop_command_methods, cop_command_embed, cop_command_bench, cop_command_index, cop_command_trace, cop_command_selftest,
     cop_command_completion, cop_command_man;
@@ -14,6 +14,7 @@ extern const cop_command cop_command_run, cop_command_chat, cop_command_template
 const cop_command *const cop_commands[] = {
     &cop_command_run,
     &cop_command_chat,
+    &cop_command_serve,
     &cop_command_logits,
     &cop_command_template,
     &cop_command_tokenize,
