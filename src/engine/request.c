@@ -107,6 +107,7 @@ static cop_status check(const cop_scheduler *k, const cop_request_options *o) {
             return cop_fail(COP_ERR_ARG, "logit bias of token %d, must be 0 to %d", o->session.bias_tokens[i], V - 1);
     if (o->logprobs < -1 || o->logprobs > COP_MAX_LOGPROBS) return cop_fail(COP_ERR_ARG, "logprobs: %d, must be 0 to %d", o->logprobs, COP_MAX_LOGPROBS);
     if (o->slot < -1 || o->slot >= k->options.slots) return cop_fail(COP_ERR_ARG, "slot %d, there are 0 to %d", o->slot, k->options.slots - 1);
+    if (o->n_visible < 0 || o->n_visible > (int)(sizeof o->visible / sizeof *o->visible)) return cop_fail(COP_ERR_ARG, "%d visible tokens", o->n_visible);
     if (o->session.switch_models) return cop_fail(COP_ERR_UNSUPPORTED, "switch: two models take turns in a session of its own only");
     return cop_session_check(k->engine, &o->session);
 }
@@ -253,6 +254,8 @@ cop_status cop_request_begin(cop_request *r) {
     s->probe = (cop_probe){r->probed ? see_logits : NULL, r};
     r->counted = s->stats;
     cop_stream_start(&r->stream, s->engine->tokenizer, s->stops, s->n_stops, false, on_text, r);
+    r->stream.visible = r->options.visible;
+    r->stream.n_visible = r->options.n_visible;
     if (r->options.show_trees) return cop_session_watch(s, (cop_watch){see_tree, r});
     s->watch = (cop_watch){0};
     return COP_OK;

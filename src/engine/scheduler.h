@@ -38,6 +38,8 @@ typedef struct cop_request_options {
     int logprobs;                 // most probable tokens told of each token, 0 … COP_MAX_LOGPROBS; -1: none, not even its own
     bool ignore_end;              // an end token is a token like others
     int slot;                     // -1: any; else only in this one
+    int32_t visible[16];          // [n_visible] control tokens whose names are part of the text
+    int n_visible;
     bool show_trees;              // events say what each step proposed (cop_event.trees)
 } cop_request_options;
 

@@ -10,6 +10,8 @@ void cop_stream_start(cop_stream *t, const cop_tokenizer *tok, const cop_stop *s
     t->user = user;
     t->n_held = t->n_ready = 0;
     t->stopped = -1;
+    t->visible = NULL;
+    t->n_visible = 0;
     t->cancelled = false;
     cop_detok_start(&t->detok, tok, false, special, true);
 }
@@ -60,7 +62,10 @@ static void push_text(cop_stream *t, const char *text, size_t bytes) {
 
 bool cop_stream_push(cop_stream *t, int32_t token) {
     size_t bytes;
+    bool special = t->detok.special;
+    for (int i = 0; i < t->n_visible; i++) t->detok.special |= t->visible[i] == token;
     const char *text = cop_detok_push(&t->detok, token, &bytes);
+    t->detok.special = special;
     push_text(t, text, bytes);
     return t->stopped < 0 && !t->cancelled;
 }

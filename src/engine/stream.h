@@ -17,6 +17,8 @@ typedef struct cop_stream {
     size_t n_held;
     char ready[COP_MAX_STOP_BYTES + 3 * (COP_MAX_PIECE + 4)];  // what a token lets go: shown together, so that characters stay whole
     size_t n_ready;
+    const int32_t *visible;         // [n_visible] control tokens that are shown; borrowed, set after the start
+    int n_visible;
     int stopped;                    // number of the stop string that came, or -1
     bool cancelled;                 // on_text wanted no more
 } cop_stream;

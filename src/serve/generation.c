@@ -80,6 +80,10 @@ static cop_status start_choice(cop_generation *g, cop_choice *c, int i) {
                              .ignore_end = q->ignore_end,
                              .slot = q->slot,
                              .show_trees = q->show_trees};
+    if (c->parser) {
+        o.n_visible = g->server->n_shown;
+        memcpy(o.visible, g->server->shown, sizeof o.visible);
+    }
     o.session.seed = q->seed + (uint64_t)(i % q->n);
     return cop_structure_submit(&c->request, g->server, q, &o);
 }
