@@ -80,6 +80,22 @@ COP_API size_t cop_engine_piece(const cop_engine *engine, int32_t token, char *t
 COP_API cop_status cop_engine_render_chat(const cop_engine *engine, const char *conversation, size_t conversation_bytes, char *text,
                                           size_t max_bytes, size_t *bytes);
 
+/* ---- guide: the language that a text has to be in ---- */
+
+typedef struct cop_guide cop_guide;
+
+/* Text that a session writes under a guide can always be ended, and is in the guide's language when it ends.
+ * kind: "json-schema" (a JSON Schema, drafts 4 to 2020-12), "json" (any JSON value; text is ignored), "regex" (the whole text matches),
+ * "grammar" (GBNF or Lark), "choice" (a JSON list of texts, one of them). COP_ERR_FORMAT, COP_ERR_UNSUPPORTED or COP_ERR_LIMIT says what
+ * in the text is wrong or cannot be kept; nothing is ignored in silence. May be used by any number of sessions, in any thread, until
+ * it is closed, and must be closed before its engine. */
+COP_API cop_status cop_guide_open(cop_guide **out, cop_engine *engine, const char *kind, const char *text, size_t bytes);
+COP_API cop_status cop_guide_json_schema(cop_guide **out, cop_engine *engine, const char *schema, size_t bytes);
+COP_API cop_status cop_guide_regex(cop_guide **out, cop_engine *engine, const char *pattern, size_t bytes);
+COP_API cop_status cop_guide_grammar(cop_guide **out, cop_engine *engine, const char *grammar, size_t bytes);
+COP_API cop_status cop_guide_choice(cop_guide **out, cop_engine *engine, const char *const *texts, int n_texts);
+COP_API void cop_guide_close(cop_guide *guide); /* accepts NULL */
+
 /* ---- session: one growing sequence ---- */
 
 typedef struct cop_session cop_session;
@@ -111,6 +127,7 @@ typedef struct cop_session_options {
     void *note_user;
     const char *const *lora;  /* [n_lora] adapters, at most 8: "FILE[:SCALE]", a GGUF file or a PEFT folder */
     int n_lora;
+    cop_guide *guide;         /* what is generated is in its language; NULL: any text. Borrowed during the call */
     int hash_logits;          /* 1: keep a hash of the logits of every generated token */
 } cop_session_options;
 

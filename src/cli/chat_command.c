@@ -19,6 +19,7 @@ typedef struct chat_args {
     cop_draft_args draft;
     cop_watch_args watch;
     cop_sampling_args sampling;
+    cop_guide_args guide;
     const char *system, *template;
     int32_t n;
     bool stats;
@@ -31,6 +32,7 @@ static const cop_arg options[] = {
     {0, "system", COP_ARG_TEXT, offsetof(chat_args, system), 0, 0, "TEXT", "system message"},
     {0, "template", COP_ARG_TEXT, offsetof(chat_args, template), 0, 0, "FILE", "a chat template to use instead of the model's"},
     COP_SAMPLING_ARGS(chat_args, sampling),
+    COP_GUIDE_ARGS(chat_args, guide),
     COP_DRAFT_ARGS(chat_args, draft, model),
     COP_WATCH_ARGS(chat_args, watch),
     {0, "stats", COP_ARG_FLAG, offsetof(chat_args, stats), 0, 0, NULL, "speed of each answer on standard error"},
@@ -250,7 +252,10 @@ static cop_status open_session(cop_session **out, cop_engine *engine, const chat
     cop_cli_sampling_options(&o, &a->sampling);
     cop_draft_args draft = a->draft;
     COP_TRY(cop_cli_draft_options(&o, &draft));
-    return cop_session_open(out, engine, &o);
+    COP_TRY(cop_cli_guide_open(&o.guide, engine, &a->guide));
+    cop_status st = cop_session_open(out, engine, &o);
+    cop_guide_close(o.guide);
+    return st;
 }
 
 static cop_status open_chat(chat *c, cop_engine *engine, const char *template) {

@@ -93,6 +93,19 @@ typedef struct cop_sampling_args {
 cop_sampling_args cop_cli_sampling_defaults(void);
 void cop_cli_sampling_options(cop_session_options *out, const cop_sampling_args *args);
 
+/* Options that say which language the text has to be in; at most one of them. */
+typedef struct cop_guide_args {
+    const char *schema, *grammar, *regex, *choice;
+} cop_guide_args;
+#define COP_GUIDE_ARGS(type, field)                                                                                                  \
+    {0, "json-schema", COP_ARG_TEXT, offsetof(type, field.schema), 0, 0, "FILE", "write JSON that this JSON Schema accepts"},        \
+    {0, "grammar", COP_ARG_TEXT, offsetof(type, field.grammar), 0, 0, "FILE", "write what this grammar (GBNF or Lark) has"},         \
+    {0, "regex", COP_ARG_TEXT, offsetof(type, field.regex), 0, 0, "TEXT", "write what this regular expression matches as a whole"},  \
+    {0, "choice", COP_ARG_TEXT, offsetof(type, field.choice), 0, 0, "A|B|...", "write one of these texts"}
+
+/* The guide that they name, NULL when none is named; cop_guide_close. */
+cop_status cop_cli_guide_open(cop_guide **out, cop_engine *engine, const cop_guide_args *args);
+
 /* Set a session's options from them; nothing said means auto. They may point into args. */
 cop_status cop_cli_draft_options(cop_session_options *out, cop_draft_args *args);
 /* What drafting did, as the object `draft` of a reply; a new reference. */

@@ -13,6 +13,7 @@ typedef struct run_args {
     cop_draft_args draft;
     cop_watch_args watch;
     cop_sampling_args sampling;
+    cop_guide_args guide;
     const char *prompt, *file, *system;
     int32_t n;
     bool raw, chat, stats;
@@ -29,6 +30,7 @@ static const cop_arg options[] = {
     {0, "chat", COP_ARG_FLAG, offsetof(run_args, chat), 0, 0, NULL, "the prompt is a user's message: use the model's chat template"},
     {0, "system", COP_ARG_TEXT, offsetof(run_args, system), 0, 0, "TEXT", "system message (with --chat)"},
     COP_SAMPLING_ARGS(run_args, sampling),
+    COP_GUIDE_ARGS(run_args, guide),
     COP_DRAFT_ARGS(run_args, draft, model),
     COP_WATCH_ARGS(run_args, watch),
     {0, "stats", COP_ARG_FLAG, offsetof(run_args, stats), 0, 0, NULL, "speed and hash of the logits on standard error"},
@@ -103,7 +105,7 @@ static cop_status generate(cop_session *s, const run_args *a, const char *text, 
     return st;
 }
 
-static cop_status open_session(cop_session **out, cop_engine *engine, run_args *a) {
+static cop_status open_session(cop_session **out, cop_engine *engine, run_args *a, cop_guide *guide) {
     cop_session_options o = cop_session_defaults();
     o.context = a->model.context;
     o.cache_type = a->model.cache_type;
@@ -112,6 +114,7 @@ static cop_status open_session(cop_session **out, cop_engine *engine, run_args *
     o.lora = a->model.lora.v;
     o.n_lora = a->model.lora.n;
     o.hash_logits = a->model.json || a->stats;
+    o.guide = guide;
     return cop_session_open(out, engine, &o);
 }
 
@@ -126,10 +129,13 @@ static cop_status run(int argc, char **argv) {
     COP_TRY(cop_cli_prompt(a.prompt, a.file, &text, &bytes));
     cop_engine *engine = NULL;
     cop_session *session = NULL;
+    cop_guide *guide = NULL;
     cop_status st = cop_cli_open(&engine, &a.model);
-    if (!st) st = open_session(&session, engine, &a);
+    if (!st) st = cop_cli_guide_open(&guide, engine, &a.guide);
+    if (!st) st = open_session(&session, engine, &a, guide);
     if (!st) st = generate(session, &a, text, bytes);
     cop_session_close(session);
+    cop_guide_close(guide);
     cop_engine_close(engine);
     cop_free(text);
     return st;
@@ -141,7 +147,7 @@ const cop_command cop_command_run = {
     .usage = "run -m M (-p TEXT | -f FILE | -p -) [-n N] [--temp T] [--seed S] [-t THREADS] [--raw | --chat]\n"
              "    [--system TEXT] [--stop TEXT] [--ctx N] [--json]\n"
              "    [--draft NAMES] [--draft-model M] [--verify NAME] [--control NAME] [--verbose]\n"
-             "    [--show-draft] [--trace FILE]",
+             "    [--json-schema FILE | --grammar FILE | --regex TEXT | --choice A|B] [--show-draft] [--trace FILE]",
     .options = options,
     .run = run,
 };

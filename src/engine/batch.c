@@ -161,7 +161,11 @@ static void learn(cop_scheduler *k, const batch *b, double seconds) {
 static void end_tree(const batch *b, part *p, double seconds) {
     cop_request *r = p->r;
     bool ended;
-    cop_step_end(r->s, b->n_prompt_rows ? 0 : b->n_rows, seconds, &ended);
+    cop_status st = cop_step_end(r->s, b->n_prompt_rows ? 0 : b->n_rows, seconds, &ended);
+    if (st) {
+        fail_request(r, st);
+        return;
+    }
     r->rows_seen += (p->n - r->rows_seen) * STEP_RATE;
     r->tokens_seen += (r->s->verdict.n_tokens - r->tokens_seen) * STEP_RATE;
     cop_request_deliver(r, ended);

@@ -79,6 +79,7 @@ cop_status cop_engine_open(cop_engine **out, const char *model, const cop_engine
 
 void cop_engine_close(cop_engine *e) {
     if (!e) return;
+    cop_vocab_trie_free(e->trie);
     cop_tokenizer_free(e->tokenizer);
     cop_model_close(e->model);
     cop_model_close(e->draft_model);

@@ -108,7 +108,8 @@ static cop_status open_verifier(cop_session *s, const char *text) {
     if (s->verifier->start) COP_TRY(s->verifier->start(s->verifier_state, s->engine->model->desc.V));
     s->verifier_started = true;
     // Draws need a store for the distributions that they are from; without noise there is nothing to draw.
-    s->draws = s->verifier->takes_draws && s->options.temp > 0;
+    // Under a guide drafts are points: a draw that the guide cuts off would bias the text.
+    s->draws = s->verifier->takes_draws && s->options.temp > 0 && !s->guiding;
     if (!s->draws) return COP_OK;
     cop_tree_fini(&s->tree);
     return cop_tree_init(&s->tree, s->max_nodes, s->max_nodes, s->engine->model->desc.V);

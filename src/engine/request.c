@@ -15,9 +15,9 @@
 static char *key_of(const cop_session_options *o) {
     COP_ARRAY(char) key = {.most = 1 << 16};
     char line[512];
-    snprintf(line, sizeof line, "%a %d %a %a %a %.200s %a %a %a %d %d", (double)o->temp, o->top_k, (double)o->typical_p, (double)o->top_p,
+    snprintf(line, sizeof line, "%a %d %a %a %a %.200s %a %a %a %d %d %d", (double)o->temp, o->top_k, (double)o->typical_p, (double)o->top_p,
              (double)o->min_p, o->samplers ? o->samplers : "-", (double)o->repeat_penalty, (double)o->frequency_penalty,
-             (double)o->presence_penalty, o->penalty_window, o->remember);
+             (double)o->presence_penalty, o->penalty_window, o->remember, o->guide != NULL);
     const char *parts[4 + COP_MAX_ADAPTERS] = {line, o->draft ? o->draft : "-", o->verify ? o->verify : "-", o->control ? o->control : "-"};
     int n = 4;
     for (int i = 0; i < o->n_lora; i++) parts[n++] = o->lora[i];
@@ -49,6 +49,7 @@ static cop_status copy_options(cop_request *r, const cop_session_options *from) 
     o->bias_values = NULL;
     o->cache_type = NULL;
     o->note = NULL;
+    o->guide = NULL;
     o->samplers = o->draft = o->verify = o->control = NULL;
     o->n_stop = o->n_lora = o->n_bias = 0;
     const char **texts[] = {&o->samplers, &o->draft, &o->verify, &o->control};
@@ -60,6 +61,7 @@ static cop_status copy_options(cop_request *r, const cop_session_options *from) 
         COP_TRY(copy_text(&text));
         *texts[i] = text;
     }
+    if (from->guide) COP_TRY(cop_guide_fork(&o->guide, from->guide));
     const char **stop = cop_alloc_array((size_t)from->n_stop + 1, sizeof *stop), **lora = cop_alloc_array((size_t)from->n_lora + 1, sizeof *lora);
     int32_t *tokens = cop_alloc_array((size_t)from->n_bias + 1, sizeof *tokens);
     float *values = cop_alloc_array((size_t)from->n_bias + 1, sizeof *values);
@@ -86,6 +88,7 @@ static cop_status copy_options(cop_request *r, const cop_session_options *from) 
 static void free_options(cop_session_options *o) {
     for (int i = 0; i < o->n_stop; i++) cop_free((void *)o->stop[i]);
     for (int i = 0; i < o->n_lora; i++) cop_free((void *)o->lora[i]);
+    cop_guide_free(o->guide);
     cop_free((void *)o->stop);
     cop_free((void *)o->lora);
     cop_free((void *)o->bias_tokens);

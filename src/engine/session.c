@@ -138,11 +138,13 @@ static cop_status open_session(cop_session *s, const cop_session_options *o, con
     COP_TRY(cop_engine_take_adapters(s->engine, o->lora, o->n_lora, &s->adapters));
     COP_TRY(cop_workspace_reserve_adapters(s->ws, &s->adapters));
     COP_TRY(open_sampler(s, o));
+    if (o->guide) COP_TRY(cop_guiding_open(&s->guiding, o->guide, s->max_nodes, s->engine->model->desc.V));
     COP_TRY(cop_session_open_plugins(s, o));
     if (o->switch_models) COP_TRY(cop_switch_open(&s->turns, s, o->switch_models));
     s->options.switch_models = NULL;
     s->options.draft = s->options.verify = s->options.control = NULL;  // borrowed
     s->options.stop = s->options.lora = NULL;
+    s->options.guide = NULL;
     s->options.bias_tokens = NULL;
     s->options.bias_values = NULL;
     s->options.cache_type = NULL;
@@ -178,6 +180,7 @@ void cop_session_close(cop_session *s) {
     if (!s) return;
     cop_session_close_plugins(s);
     cop_switch_close(s->turns);
+    cop_guiding_close(s->guiding);
     cop_sampler_free(s->sampler);
     cop_tree_fini(&s->tree);
     cop_tree_fini(&s->proposed);
@@ -235,6 +238,9 @@ cop_status cop_session_set_tokens(cop_session *s, const int32_t *tokens, size_t 
 
 cop_status cop_session_restart(cop_session *s, const cop_session_options *o) {
     COP_TRY(open_stops(s, o));
+    cop_guiding_close(s->guiding);
+    s->guiding = NULL;
+    if (o->guide) COP_TRY(cop_guiding_open(&s->guiding, o->guide, s->max_nodes, s->engine->model->desc.V));
     s->options.seed = o->seed;
     cop_sampler_reseed(s->sampler, o->seed);
     s->n_tokens = s->n_prompt = 0;

@@ -11,6 +11,7 @@
 #include "coppice.h"
 #include "draft/draft.h"
 #include "draft/follower.h"
+#include "guide/guide.h"
 #include "model/adapter.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
@@ -29,7 +30,8 @@ struct cop_engine {
     cop_model *model;
     cop_tokenizer *tokenizer;
     cop_model *draft_model;  // a second model of the same vocabulary, or NULL
-    cop_lock *lock;          // of the list of adapters
+    cop_lock *lock;          // of the list of adapters and of the trie
+    cop_vocab_trie *trie;    // of the vocabulary, made when the first guide wants it
     cop_loaded_adapter *adapters;
     bool keep_learnt;        // may write what controllers and drafters learnt into the cache folder
 };
@@ -79,6 +81,18 @@ void cop_switch_see(cop_switch *w, const cop_model *large, const float *logits);
 /* Is it the small model's turn: then the next token is in s->verdict. */
 bool cop_switch_write(cop_switch *w, cop_session *s);
 
+/* A guide at work (engine/guiding.c). */
+typedef struct cop_guiding cop_guiding;
+cop_status cop_guiding_open(cop_guiding **out, cop_guide *guide, int max_nodes, int V);  // guide is borrowed: a fork is kept
+void cop_guiding_close(cop_guiding *g);  // accepts NULL
+cop_status cop_guiding_begin(cop_session *s);               // before a step: where the text stands
+void cop_guiding_propose(cop_session *s);                   // forced text and whole choices
+void cop_guiding_prune(cop_session *s, bool *keep);
+void cop_guiding_settle(cop_session *s, const int *renamed, int n_before);  // after the tree was pruned
+int32_t cop_guiding_decided(const cop_session *s, int node);                // -1: the model decides what follows it
+void cop_guiding_mask(cop_session *s, int node, float *logits);
+cop_status cop_guiding_end(cop_session *s, const int32_t *tokens, int n);   // what the step emits
+
 struct cop_session {
     cop_engine *engine;
     cop_cache *cache;        // shared by forks
@@ -107,6 +121,7 @@ struct cop_session {
     struct cop_cost *cost;   // the scheduler's measurements, or NULL
     cop_step_report report;  // of the step that runs
     bool remember;           // keep what was learnt when the session closes
+    cop_guiding *guiding;    // NULL: any text
     cop_switch *turns;       // NULL: the model writes alone
     cop_watch watch;         // step NULL: nobody
     cop_probe probe;         // see NULL: nobody
@@ -137,6 +152,9 @@ cop_status cop_session_check_plugins(const cop_engine *engine, const cop_session
 cop_status cop_engine_take_adapters(cop_engine *engine, const char *const *specs, int n, cop_adapter_set *set);
 void cop_engine_share_adapters(cop_engine *engine, const cop_adapter_set *from, cop_adapter_set *set);
 void cop_engine_give_adapters(cop_engine *engine, cop_adapter_set *set);
+
+/* A guide over the vocabulary of the engine; takes the language, also on failure. */
+cop_status cop_engine_guide(cop_guide **out, cop_engine *engine, cop_language *language);
 
 /* Open a session that begins with the sequence of `from` and shares the memory of what is computed of it, like a
  * fork, but with options of its own; context and cache type are those of `from`. */
@@ -176,9 +194,10 @@ cop_status cop_step(cop_session *s, bool *ended);
 
 /* A step in parts, for a forward that other sessions have rows in. begin: the tree is proposed and its *n_rows rows stand
  * in rows[first_row ...], their slots reserved; on failure nothing changed. end: after the forward, which had
- * n_forward rows (0: its time says nothing, a prompt was read in it) and took `seconds`. */
+ * n_forward rows (0: its time says nothing, a prompt was read in it) and took `seconds`; it fails, with nothing
+ * emitted, when the guide does. */
 cop_status cop_step_begin(cop_session *s, cop_row *rows, int first_row, int *n_rows);
-void cop_step_end(cop_session *s, int n_forward, double seconds, bool *ended);
+cop_status cop_step_end(cop_session *s, int n_forward, double seconds, bool *ended);
 
 /* The next n tokens that the cache lacks as rows[first_row ...]; after the forward cop_seq_commit(s->seq, NULL, n). */
 cop_status cop_prefill_begin(cop_session *s, cop_row *rows, int first_row, int n);

@@ -9,10 +9,16 @@
 #include "base/clock.h"
 #include "engine/session.h"
 
+// Nodes whose next token the guide decides are computed for the cache alone, when the verifier does not look at them.
+static bool has_logits(const cop_session *s, int node) {
+    return !s->guiding || !s->verifier->takes_decided || s->probe.see || cop_guiding_decided(s, node) < 0;
+}
+
 static float *node_logits(void *engine, int node) {
     cop_session *s = engine;
     float *logits = cop_workspace_logits(s->ws, s->first_row + node);
     if (s->probe.see) s->probe.see(s->probe.user, logits);
+    if (s->guiding) cop_guiding_mask(s, node, logits);
     if (s->turns) cop_switch_see(s->turns, s->engine->model, logits);
     if (s->hash_logits) s->logits_hash = XXH3_64bits_withSeed(logits, (size_t)s->engine->model->desc.V * sizeof(float), s->logits_hash);
     return logits;
@@ -20,12 +26,19 @@ static float *node_logits(void *engine, int node) {
 
 static const float *node_logits_again(void *engine, int node) {
     cop_session *s = engine;
-    return cop_workspace_logits(s->ws, s->first_row + node);
+    return has_logits(s, node) ? cop_workspace_logits(s->ws, s->first_row + node) : NULL;
+}
+
+static int32_t decided(void *engine, int node) {
+    const cop_session *s = engine;
+    int32_t token = cop_guiding_decided(s, node);
+    if (token >= 0 && s->probe.see) s->probe.see(s->probe.user, cop_workspace_logits(s->ws, s->first_row + node));
+    return token;
 }
 
 static bool is_end(void *engine, int32_t token) {
     const cop_session *s = engine;
-    return !s->ignore_end && cop_tokenizer_is_end(s->engine->tokenizer, token);
+    return (!s->ignore_end || s->guiding) && cop_tokenizer_is_end(s->engine->tokenizer, token);
 }
 
 static void propose(cop_session *s, const cop_view *view) {
@@ -33,6 +46,11 @@ static void propose(cop_session *s, const cop_view *view) {
     bool asked = false;
     int most = s->share > 0 && s->share < s->max_nodes ? s->share : s->max_nodes;
     int deepest = s->room > 0 && s->room - 1 < most ? s->room - 1 : most;  // a path emits one token more
+    if (s->guiding) {
+        s->tree.limit = most;
+        s->tree.max_depth = deepest;
+        cop_guiding_propose(s);
+    }
     for (int i = 0; i < s->n_drafters; i++) {
         double start = cop_clock();
         cop_admission may = {most, deepest};
@@ -68,14 +86,17 @@ static void prune(cop_session *s, const cop_view *view) {
         s->keep[i] = (s->keep[i] || drawn) && s->keep[t->parent] && t->token >= 0 && t->token < s->engine->model->desc.V && n < room;
         n += s->keep[i];
     }
+    if (s->guiding) cop_guiding_prune(s, s->keep);
+    int n_before = s->tree.n_nodes;
     cop_tree_prune(&s->tree, s->keep, s->renamed);
+    if (s->guiding) cop_guiding_settle(s, s->renamed, n_before);
 }
 
 static void rows_from_tree(cop_session *s, cop_row *rows) {
     for (int i = 0; i < s->tree.n_nodes; i++) {
         int parent = s->tree.nodes[i].parent;
         rows[i] = (cop_row){.seq = s->seq, .token = s->tree.nodes[i].token, .parent = parent < 0 ? -1 : s->first_row + parent,
-                            .adapters = &s->adapters, .want_logits = true};
+                            .adapters = &s->adapters, .want_logits = has_logits(s, i)};
     }
 }
 
@@ -125,6 +146,7 @@ cop_status cop_step_begin(cop_session *s, cop_row *rows, int first_row, int *n_r
     COP_TRY(check_room(s));
     const cop_view view = view_of(s);
     s->first_row = first_row;
+    if (s->guiding) COP_TRY(cop_guiding_begin(s));
     propose(s, &view);
     show_proposed(s);
     prune(s, &view);
@@ -136,11 +158,18 @@ cop_status cop_step_begin(cop_session *s, cop_row *rows, int first_row, int *n_r
     return COP_OK;
 }
 
-void cop_step_end(cop_session *s, int n_forward, double seconds, bool *ended) {
+cop_status cop_step_end(cop_session *s, int n_forward, double seconds, bool *ended) {
     double start = cop_clock();
     const cop_view view = view_of(s);
-    const cop_verify_input in = {&view, &s->tree, s->sampler, node_logits, is_end, s};
+    const cop_verify_input in = {&view, &s->tree, s->sampler, node_logits, s->guiding ? decided : NULL, is_end, s};
     s->verifier->accept(s->verifier_state, &in, &s->verdict);
+    if (s->guiding) {
+        cop_status st = cop_guiding_end(s, s->verdict.tokens, s->verdict.n_tokens);
+        if (st) {
+            cop_seq_commit(s->seq, NULL, 0);
+            return st;
+        }
+    }
 
     // The root is committed with the accepted path. Rows are numbered like nodes.
     s->committed[0] = COP_TREE_ROOT;
@@ -159,6 +188,7 @@ void cop_step_end(cop_session *s, int n_forward, double seconds, bool *ended) {
     count(s, s->tree.n_nodes, n_keep);
     show_fates(s, n_keep);
     *ended = is_end(s, s->tokens[s->n_tokens - 1]);
+    return COP_OK;
 }
 
 cop_status cop_step(cop_session *s, bool *ended) {
@@ -174,8 +204,7 @@ cop_status cop_step(cop_session *s, bool *ended) {
     COP_TRY(cop_step_begin(s, s->rows, 0, &n_rows));
     double start = cop_clock();
     COP_TRY(cop_model_forward(s->engine->model, s->ws, s->rows, n_rows, NULL));
-    cop_step_end(s, n_rows, cop_clock() - start, ended);
-    return COP_OK;
+    return cop_step_end(s, n_rows, cop_clock() - start, ended);
 }
 
 cop_status cop_prefill_begin(cop_session *s, cop_row *rows, int first_row, int n) {

@@ -9,8 +9,10 @@ static void accept(void *state, const cop_verify_input *in, cop_verdict *out) {
     (void)state;
     out->n_path = out->n_tokens = 0;
     for (int node = COP_TREE_ROOT; node >= 0;) {
-        int32_t token = cop_sampler_pick(in->sampler, in->logits(in->engine, node), in->view->n_tokens + out->n_tokens,
-                                         in->view->tokens, in->view->n_tokens, out->tokens, out->n_tokens);
+        int32_t token = in->decided ? in->decided(in->engine, node) : -1;
+        if (token < 0)
+            token = cop_sampler_pick(in->sampler, in->logits(in->engine, node), in->view->n_tokens + out->n_tokens, in->view->tokens,
+                                     in->view->n_tokens, out->tokens, out->n_tokens);
         out->tokens[out->n_tokens++] = token;
         if (in->is_end && in->is_end(in->engine, token)) return;
         node = cop_tree_child(in->tree, node, token);
@@ -20,5 +22,5 @@ static void accept(void *state, const cop_verify_input *in, cop_verdict *out) {
 
 const cop_verifier_type cop_verifier_coupled = {
     .name = "coupled", .summary = "the target's own keyed draw decides", .source = "Leviathan 2023; Daliri 2024",
-    .lossless = true, .accept = accept,
+    .lossless = true, .takes_decided = true, .accept = accept,
 };

@@ -12,6 +12,8 @@ typedef struct cop_verify_input {
     cop_sampler *sampler;
     /* Logits [V] of a node; the verifier may change them, and asks for each node at most once. */
     float *(*logits)(void *engine, int node);
+    /* The token behind a node when a guide leaves no choice, else -1; its logits need not have been computed. May be NULL. */
+    int32_t (*decided)(void *engine, int node);
     /* Is this token the end of the text: nothing after it is accepted. May be NULL. */
     bool (*is_end)(void *engine, int32_t token);
     void *engine;
@@ -29,6 +31,7 @@ typedef struct cop_verifier_type {
     const char *source;
     bool lossless;        // the text is exactly the target's
     bool takes_draws;     // knows what to do with children that were drawn; else all must be COP_POINT
+    bool takes_decided;   // asks decided() before it asks for logits; else those of decided nodes leave one token only
     size_t state_size;
     const cop_option *options;
     cop_status (*start)(void *state, int V);  // takes all memory, or none on failure; may be NULL
