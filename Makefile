@@ -66,7 +66,7 @@ PAGES   := $(wildcard web/*.html)
 TESTS   := $(wildcard tests/unit/*.c tests/kernel/*.c tests/property/*.c tests/golden/*.c)
 # What is fuzzed computes nothing but packed weights, and kernels take minutes to build under a sanitizer.
 ifeq ($(V),fuzzer)
-KERNELS := src/kernel/pack.c
+KERNELS := src/kernel/pack.c src/kernel/kv.c
 endif
 # The Arm build is what needs no library but the C library.
 ARM_TESTS := $(wildcard tests/kernel/*.c tests/unit/maths.c tests/unit/noise.c)

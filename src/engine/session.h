@@ -181,6 +181,9 @@ void cop_session_cut(cop_session *s, int n_tokens);
 /* Have every step shown to `watch`; takes memory. */
 cop_status cop_session_watch(cop_session *s, cop_watch watch);
 
+/* cop_session_load of a file's bytes (data aligned to 8); drafters keep what they know. */
+cop_status cop_session_load_data(cop_session *s, const uint8_t *data, size_t bytes);
+
 /* Tokens that the cache holds. */
 static inline int cop_session_computed(const cop_session *s) { return cop_seq_length(s->seq); }
 

@@ -46,7 +46,7 @@ static cop_status check_tokens(const cop_session *s, const int32_t *tokens, uint
     return COP_OK;
 }
 
-static cop_status load_data(cop_session *s, const uint8_t *data, size_t bytes) {
+cop_status cop_session_load_data(cop_session *s, const uint8_t *data, size_t bytes) {
     header h;
     if (bytes < sizeof h) return cop_fail(COP_ERR_FORMAT, "%zu bytes, need %zu", bytes, sizeof h);
     memcpy(&h, data, sizeof h);
@@ -74,7 +74,7 @@ static cop_status load_data(cop_session *s, const uint8_t *data, size_t bytes) {
 cop_status cop_session_load(cop_session *s, const char *path) {
     cop_map map;
     COP_TRY(cop_map_open(&map, path));
-    cop_status st = load_data(s, map.data, map.bytes);
+    cop_status st = cop_session_load_data(s, map.data, map.bytes);
     if (st) cop_fail_note("%s", path);
     cop_map_close(&map);
     for (int i = 0; i < s->n_drafters; i++)
