@@ -47,6 +47,7 @@ static cop_status decode(cop_session *s, int max_tokens, cop_stream *t, cop_resu
             return COP_OK;
         }
     }
+    if (s->guiding && cop_guiding_complete(s)) r->finish = COP_FINISH_STOP;  // whole, with no room for the end token
     return COP_OK;
 }
 

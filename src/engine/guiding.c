@@ -24,6 +24,7 @@ struct cop_guiding {
     int32_t *decided;            // [max_nodes] the token behind the node, -1: the model's choice
     uint64_t *bits;              // [words]
     int words;
+    int n_forced;                // nodes 1 ... n_forced are text without an alternative
     cop_status status;           // of the running step
 };
 
@@ -105,8 +106,12 @@ static void grow(cop_guiding *g, cop_tree *tree, int node, cop_guide_state state
 }
 
 void cop_guiding_propose(cop_session *s) {
-    s->tree.source = GUIDE_SOURCE;
-    grow(s->guiding, &s->tree, COP_TREE_ROOT, s->guiding->state, 0);
+    cop_tree *tree = &s->tree;
+    tree->source = GUIDE_SOURCE;
+    grow(s->guiding, tree, COP_TREE_ROOT, s->guiding->state, 0);
+    int n = 0;
+    while (n + 1 < tree->n_nodes && tree->nodes[n + 1].parent == n && tree->nodes[n + 1].logp == 0) n++;
+    s->guiding->n_forced = n;
 }
 
 // ---- the tree -------------------------------------------------------------------------------------
@@ -114,6 +119,7 @@ void cop_guiding_propose(cop_session *s) {
 void cop_guiding_prune(cop_session *s, bool *keep) {
     cop_guiding *g = s->guiding;
     g->states[COP_TREE_ROOT] = g->state;
+    for (int i = 1; i <= g->n_forced; i++) keep[i] = true;  // never a question of odds
     for (int i = 1; i < s->tree.n_nodes; i++) {
         const cop_node *t = &s->tree.nodes[i];
         cop_guide_state above = g->states[t->parent];
@@ -177,4 +183,9 @@ cop_status cop_guiding_end(cop_session *s, const int32_t *tokens, int n) {
     if (g->state != COP_GUIDE_ENDED) g->state = cop_guide_keep(g->guide, g->state);
     g->n_tokens = s->n_tokens + n;
     return cop_guide_failed(g->guide);
+}
+
+bool cop_guiding_complete(const cop_session *s) {
+    const cop_guiding *g = s->guiding;
+    return g->n_tokens == s->n_tokens && (g->state == COP_GUIDE_ENDED || cop_guide_accepting(g->guide, g->state));
 }

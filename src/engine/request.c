@@ -342,7 +342,7 @@ void cop_request_deliver(cop_request *r, bool ended) {
     }
     if (r->stream.stopped >= 0) cop_request_finish(r, COP_FINISH_STOP, COP_OK);
     else if (!more) cop_request_finish(r, COP_FINISH_CANCELLED, cop_fail(COP_ERR_NOMEM, "request: cannot keep its text"));
-    else if (ended) cop_request_finish(r, COP_FINISH_STOP, COP_OK);
+    else if (ended || (r->n_out >= r->max_tokens && s->guiding && cop_guiding_complete(s))) cop_request_finish(r, COP_FINISH_STOP, COP_OK);
     else if (r->n_out >= r->max_tokens) cop_request_finish(r, s->n_tokens >= s->context ? COP_FINISH_CONTEXT : COP_FINISH_LENGTH, COP_OK);
 }
 

@@ -92,6 +92,7 @@ void cop_guiding_settle(cop_session *s, const int *renamed, int n_before);  // a
 int32_t cop_guiding_decided(const cop_session *s, int node);                // -1: the model decides what follows it
 void cop_guiding_mask(cop_session *s, int node, float *logits);
 cop_status cop_guiding_end(cop_session *s, const int32_t *tokens, int n);   // what the step emits
+bool cop_guiding_complete(const cop_session *s);            // the text so far may end here
 
 struct cop_session {
     cop_engine *engine;

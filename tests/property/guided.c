@@ -99,7 +99,7 @@ static void text_under_a_guide_is_in_its_language_with_every_drafter(void **stat
                     cop_session_options o = options_of(g, drafts[d], seed);
                     cop_result r;
                     write_text(e, &o, 120, d ? &drafted : &plain, &r);
-                    assert_int_equal(r.finish, COP_FINISH_STOP);
+                    if (r.finish != COP_FINISH_STOP) fail_msg("%s, %s, seed %d, %s: '%s' did not end", models[m], patterns[p], (int)seed, drafts[d], d ? drafted.v : plain.v);
                     if (!d && !matches(patterns[p], plain.v)) fail_msg("%s, seed %d: wrote '%s', not in %s", models[m], (int)seed, plain.v, patterns[p]);
                     if (d && strcmp(plain.v, drafted.v)) fail_msg("%s, %s, seed %d, %s: '%s', plain '%s'", models[m], patterns[p], (int)seed, drafts[d], drafted.v, plain.v);
                 }
@@ -124,6 +124,10 @@ static void a_text_always_ends_within_its_limit(void **state) {
                 write_text(e, &o, limit, &t, &r);
                 if (!matches(patterns[p], t.v)) fail_msg("%s within %d tokens: wrote '%s'", patterns[p], limit, t.v);
             }
+        if (least < 2) {
+            cop_guide_close(g);
+            continue;
+        }
         cop_session_options o = options_of(g, "none", 0);
         cop_session *s;
         cop_result r;
@@ -146,7 +150,6 @@ static void forced_text_takes_fewer_forwards_than_tokens(void **state) {
     cop_result r;
     write_text(e, &o, 120, &t, &r);
     assert_true(r.steps < r.tokens * 3 / 4);
-    assert_int_equal(r.drafted, r.accepted + (r.drafted - r.accepted));
     cop_guide_close(g);
     cop_engine_close(e);
 }
