@@ -81,7 +81,7 @@ void cop_switch_see(cop_switch *w, const cop_model *large, const float *logits);
 /* Is it the small model's turn: then the next token is in s->verdict. */
 bool cop_switch_write(cop_switch *w, cop_session *s);
 
-/* A guide at work (engine/guiding.c). */
+/* A guide at work (engine/guided.c). */
 typedef struct cop_guiding cop_guiding;
 cop_status cop_guiding_open(cop_guiding **out, cop_guide *guide, int max_nodes, int V);  // guide is borrowed: a fork is kept
 void cop_guiding_close(cop_guiding *g);  // accepts NULL
