@@ -1,7 +1,7 @@
 // The packed file: a model's packed block of memory, so that the second start only reads.
 //
-// Layout, little endian: a header (below), one XXH3 checksum per chunk, padding to 4096, the chunks.
-// The header ties it to its source: size, time of change, and a hash of the source's metadata and of
+// Layout, little endian: a head (packed_private.h), one XXH3 checksum per chunk, padding to 4096, the chunks.
+// The head ties it to its source: size, time of change, and a hash of the source's metadata and of
 // samples of its data. Anything that does not fit means "pack anew"; nothing in it is trusted.
 #include <errno.h>
 #include <fcntl.h>
@@ -15,15 +15,10 @@
 
 #include "base/alloc.h"
 #include "model/model_private.h"
+#include "model/packed_private.h"
 
 #define LAYOUT 1               // raise when a packed layout or the plan of weights changes
 #define CHUNK ((size_t)2 << 20)
-
-typedef struct header {
-    char magic[8];  // "COPPACK\0"
-    uint32_t layout, chunk_bytes;
-    uint64_t source_bytes, source_mtime_ns, source_hash, memory_bytes, n_chunks, table_hash;
-} header;
 
 // Metadata whole, data by 64 samples of 4 KiB of each file: changes of content that keep size and time are found
 // where they are likely, at a cost of a millisecond.
@@ -42,8 +37,8 @@ static uint64_t source_hash(const cop_gguf *file) {
     return h;
 }
 
-static header describe(const cop_gguf *file, size_t bytes) {
-    header h = {.layout = LAYOUT, .chunk_bytes = (uint32_t)CHUNK, .source_hash = source_hash(file), .memory_bytes = bytes,
+static cop_packed_head describe(const cop_gguf *file, size_t bytes) {
+    cop_packed_head h = {.layout = LAYOUT, .chunk_bytes = (uint32_t)CHUNK, .source_hash = source_hash(file), .memory_bytes = bytes,
                 .n_chunks = (bytes + CHUNK - 1) / CHUNK};
     for (size_t i = 0; i < cop_gguf_n_maps(file); i++) {
         const cop_map *map = cop_gguf_map_at(file, i);
@@ -54,7 +49,7 @@ static header describe(const cop_gguf *file, size_t bytes) {
     return h;
 }
 
-static size_t data_offset(const header *h) { return (sizeof *h + h->n_chunks * 8 + 4095) & ~(size_t)4095; }
+size_t cop_packed_data_offset(const cop_packed_head *h) { return (sizeof *h + h->n_chunks * 8 + 4095) & ~(size_t)4095; }
 
 // FOLDER/BASENAME-HASH.pack, the hash being that of the source's full path.
 static cop_status packed_path(const cop_gguf *file, const char *folder, char *path, size_t bytes) {
@@ -68,20 +63,11 @@ static cop_status packed_path(const cop_gguf *file, const char *folder, char *pa
     return COP_OK;
 }
 
-static cop_status read_at(int fd, void *out, size_t bytes, size_t offset) {
-    for (size_t done = 0; done < bytes;) {
-        ssize_t n = pread(fd, (char *)out + done, bytes - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return cop_fail(COP_ERR_IO, "packed file: %s", n ? strerror(errno) : "too short");
-        done += (size_t)n;
-    }
-    return COP_OK;
-}
-
 typedef struct reading {
     cop_pool *pool;
-    int fd;
-    const header *h;
+    cop_packed_bytes *from;
+    const void *user;
+    const cop_packed_head *h;
     const uint64_t *sums;
     uint8_t *memory;
 } reading;
@@ -92,27 +78,37 @@ static cop_status read_worker(void *arg, int worker) {
     int64_t begin, end;
     while (cop_pool_take(r->pool, (int64_t)r->h->n_chunks, 4, &begin, &end))
         for (int64_t i = begin; i < end; i++) {
-            size_t at = (size_t)i * CHUNK, left = (size_t)r->h->memory_bytes - at, n = left < CHUNK ? left : CHUNK;
-            COP_TRY(read_at(r->fd, r->memory + at, n, data_offset(r->h) + at));
+            size_t chunk = r->h->chunk_bytes, at = (size_t)i * chunk, left = (size_t)r->h->memory_bytes - at, n = left < chunk ? left : chunk;
+            COP_TRY(r->from(r->user, r->memory + at, n, cop_packed_data_offset(r->h) + at));
             if (XXH3_64bits(r->memory + at, n) != r->sums[i]) return cop_fail(COP_ERR_FORMAT, "packed file: chunk %lld is damaged", (long long)i);
         }
     return COP_OK;
 }
 
-static cop_status read_packed(int fd, const header *want, cop_pool *pool, uint8_t *memory) {
-    header h;
-    COP_TRY(read_at(fd, &h, sizeof h, 0));
-    header same = *want;
+cop_status cop_packed_read(cop_packed_bytes *from, const void *user, const cop_packed_head *want, cop_pool *pool, uint8_t *memory) {
+    cop_packed_head h, same = *want;
+    COP_TRY(from(user, &h, sizeof h, 0));
     same.table_hash = h.table_hash;
     if (memcmp(&h, &same, sizeof h)) return cop_fail(COP_ERR_FORMAT, "packed file: made from another source or by another version");
     uint64_t *sums = cop_alloc_array((size_t)h.n_chunks, sizeof *sums);
     if (!sums) return cop_fail(COP_ERR_NOMEM, "packed file: cannot allocate");
-    cop_status st = read_at(fd, sums, (size_t)h.n_chunks * 8, sizeof h);
+    cop_status st = from(user, sums, (size_t)h.n_chunks * 8, sizeof h);
     if (!st && XXH3_64bits(sums, (size_t)h.n_chunks * 8) != h.table_hash) st = cop_fail(COP_ERR_FORMAT, "packed file: table is damaged");
-    reading r = {pool, fd, &h, sums, memory};
+    reading r = {pool, from, user, &h, sums, memory};
     if (!st) st = cop_pool_run(pool, read_worker, &r);
     cop_free(sums);
     return st;
+}
+
+static cop_status read_at(const void *user, void *out, size_t bytes, size_t offset) {
+    const int fd = *(const int *)user;
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = pread(fd, (char *)out + done, bytes - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return cop_fail(COP_ERR_IO, "packed file: %s", n ? strerror(errno) : "too short");
+        done += (size_t)n;
+    }
+    return COP_OK;
 }
 
 cop_status cop_packed_load(const cop_gguf *file, const char *folder, cop_pool *pool, uint8_t *memory, size_t bytes) {
@@ -120,8 +116,8 @@ cop_status cop_packed_load(const cop_gguf *file, const char *folder, cop_pool *p
     COP_TRY(packed_path(file, folder, path, sizeof path));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return cop_fail(COP_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
-    header want = describe(file, bytes);
-    cop_status st = read_packed(fd, &want, pool, memory);
+    cop_packed_head want = describe(file, bytes);
+    cop_status st = cop_packed_read(read_at, &fd, &want, pool, memory);
     close(fd);
     return st;
 }
@@ -137,8 +133,8 @@ static cop_status write_all(int fd, const void *data, size_t bytes) {
 }
 
 static cop_status write_packed(int fd, const cop_gguf *file, const uint8_t *memory, size_t bytes) {
-    header h = describe(file, bytes);
-    size_t head_bytes = data_offset(&h);
+    cop_packed_head h = describe(file, bytes);
+    size_t head_bytes = cop_packed_data_offset(&h);
     uint8_t *head = cop_alloc(head_bytes);
     if (!head) return cop_fail(COP_ERR_NOMEM, "packed file: cannot allocate");
     uint64_t *sums = (uint64_t *)(void *)(head + sizeof h);
