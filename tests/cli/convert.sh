@@ -10,6 +10,16 @@ ls "$TMP/half"
 show info "$TMP/half" | sed -n 3p
 show convert "$TMP/half" "$TMP/half.gguf"
 show convert tests/data/tiny-q4_0.gguf "$TMP/x.gguf" --type q8_0
+# Types of 256 a block: to floats and to the type, whose file opens and writes text.
+show convert tests/data/tiny-q2_k.gguf "$TMP/floats.gguf" --type f32
+for t in q2_k q3_k iq4_xs mxfp4; do
+    show convert "$TMP/floats.gguf" "$TMP/$t.gguf" --type $t
+    show info "$TMP/$t.gguf" | sed -n 3p
+    "$COPPICE" run -m "$TMP/$t.gguf" -p "the other" -n 8 --no-packed --raw --temp 0 | wc -c | awk '{print ($1 > 0 ? "text" : "nothing")}'
+    show convert "$TMP/$t.gguf" "$TMP/again.gguf" --force
+    cmp "$TMP/$t.gguf" "$TMP/again.gguf" && echo "the same file"
+done
+rm "$TMP"/{floats,q2_k,q3_k,iq4_xs,mxfp4,again}.gguf
 show convert $F "$TMP/x.gguf" --type q9
 show convert $F "$TMP/x" --type q8_0
 show convert $F "$TMP/absent/x.gguf"

@@ -182,6 +182,38 @@ static void every_type_can_be_made_and_is_near(void **state) {
     cop_gguf_close(a);
 }
 
+// Rows of whole blocks of 256, so that every type is written as itself.
+static void the_bytes_written_are_those_of_the_quantiser(void **state) {
+    (void)state;
+    static const cop_dtype types[] = {COP_Q2_K, COP_Q3_K, COP_IQ4_XS, COP_MXFP4, COP_Q4_K, COP_IQ4_NL};
+    must_convert("tests/data/tiny-q2_k.gguf", "floats.gguf", COP_F32);
+    char floats[128];
+    snprintf(floats, sizeof floats, "%s", path);
+    cop_gguf *a = open_model(floats);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        char to[64];
+        int n_found = 0;
+        size_t n;
+        snprintf(to, sizeof to, "bytes-%d.gguf", types[i]);
+        must_convert(floats, to, types[i]);
+        cop_gguf *b = open_model(path);
+        for (size_t k = 0; k < cop_gguf_n_tensors(a); k++) {
+            const cop_gguf_tensor *t = cop_gguf_tensor_at(a, k), *u = cop_gguf_find_tensor(b, t->name);
+            const size_t rows = (size_t)(t->dims[1] * t->dims[2]), row_bytes = (size_t)u->bytes / rows;
+            uint8_t row[4096];
+            n_found += u->type == types[i];
+            for (size_t r = 0; u->type != COP_F32 && r < rows; r++) {
+                assert_int_equal(cop_quantise_row(row, u->type, (const float *)(const void *)t->data + r * t->dims[0], (int64_t)t->dims[0]), COP_OK);
+                if (memcmp(row, u->data + r * row_bytes, row_bytes)) fail_msg("%s as %s: row %zu", t->name, cop_dtype_name(u->type), r);
+            }
+        }
+        assert_in_range(n_found, 7, 8);  // the output may have another
+        cop_gguf_close(b);
+        cop_free(logits_of(path, &n));
+    }
+    cop_gguf_close(a);
+}
+
 static void the_mix_is_what_is_written_down(void **state) {
     (void)state;
     static const struct { const char *name; uint64_t cols; cop_dtype wanted, tied, untied; } cases[] = {
@@ -303,6 +335,7 @@ int main(void) {
         IN_FOLDER(sixteen_bits_give_the_same_bits_in_folder_and_file),
         IN_FOLDER(a_file_as_a_file_keeps_every_key_and_tensor),
         IN_FOLDER(every_type_can_be_made_and_is_near),
+        IN_FOLDER(the_bytes_written_are_those_of_the_quantiser),
         IN_FOLDER(the_mix_is_what_is_written_down),
         IN_FOLDER(weights_are_not_quantised_twice),
         IN_FOLDER(what_is_there_is_replaced_only_when_asked),
