@@ -19,6 +19,7 @@ static const cop_arg options[] = {
     {0, "pooling", COP_ARG_TEXT, offsetof(embed_args, pooling), 0, 0, "NAME", "mean, class (first token) or last; default what the file says, else mean for encoders, last for others"},
     {0, "raw", COP_ARG_FLAG, offsetof(embed_args, raw), 0, 0, NULL, "leave the vectors' length as it is; otherwise it is 1"},
     {0, "truncate", COP_ARG_FLAG, offsetof(embed_args, truncate), 0, 0, NULL, "cut lines that are too long for the model"},
+    COP_LORA_ARG(embed_args, model),
     COP_CONTEXT_ARGS(embed_args, model),
     {0},
 };
@@ -73,10 +74,14 @@ static cop_status run(int argc, char **argv) {
     COP_TRY(cop_cli_prompt(!a.prompt && !a.file ? "-" : a.prompt, a.file, &text, &bytes));
     cop_engine *engine = NULL;
     cop_embedder *embedder = NULL;
+    cop_adapter_set adapters = {0};
     cop_status st = cop_cli_open(&engine, &a.model);
+    if (!st) st = cop_engine_take_adapters(engine, a.model.lora.v, a.model.lora.n, &adapters);
+    if (adapters.n) o.adapters = &adapters;
     if (!st) st = cop_embedder_open(&embedder, engine, &o);
     if (!st) st = embed_lines(embedder, text, bytes);
     cop_embedder_close(embedder);
+    if (engine) cop_engine_give_adapters(engine, &adapters);
     cop_engine_close(engine);
     cop_free(text);
     return st;
@@ -85,7 +90,7 @@ static cop_status run(int argc, char **argv) {
 const cop_command cop_command_embed = {
     .name = "embed",
     .summary = "each line to a vector, one JSON object a line",
-    .usage = "embed -m M [-f FILE | -p TEXT] [--pooling NAME] [--raw] [--truncate]",
+    .usage = "embed -m M [-f FILE | -p TEXT] [--pooling NAME] [--raw] [--truncate] [--lora FILE[:S]]",
     .options = options,
     .run = run,
 };

@@ -67,7 +67,8 @@ static cop_status open_embedder(cop_embedder *e) {
     e->sum = cop_alloc_array((size_t)m->desc.D, sizeof *e->sum);
     if (!e->rows || !e->hidden || !e->sum) return cop_fail(COP_ERR_NOMEM, "embedding: cannot allocate");
     COP_TRY(cop_cache_new(&e->cache, &shape, e->context / COP_PAGE + 1));
-    return cop_workspace_new(&e->ws, m, e->chunk, 1, e->context);
+    COP_TRY(cop_workspace_new(&e->ws, m, e->chunk, 1, e->context));
+    return cop_workspace_reserve_adapters(e->ws, o->adapters);
 }
 
 cop_status cop_embedder_open(cop_embedder **out, cop_engine *engine, const cop_embedder_options *options) {
@@ -131,7 +132,7 @@ static cop_status compute(cop_embedder *e, cop_seq *seq) {
     const cop_forward_options options = {.taps = &tap, .n_taps = 1};
     for (int at = 0, n; at < (int)e->ids.n; at += n) {
         n = (int)e->ids.n - at < e->chunk ? (int)e->ids.n - at : e->chunk;
-        for (int i = 0; i < n; i++) e->rows[i] = (cop_row){.seq = seq, .token = e->ids.v[at + i], .parent = i - 1};
+        for (int i = 0; i < n; i++) e->rows[i] = (cop_row){.seq = seq, .token = e->ids.v[at + i], .adapters = e->options.adapters, .parent = i - 1};
         COP_TRY(cop_seq_reserve(seq, n));
         COP_TRY(cop_model_forward(e->engine->model, e->ws, e->rows, n, &options));
         cop_seq_commit(seq, NULL, n);

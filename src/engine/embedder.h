@@ -17,6 +17,7 @@ typedef struct cop_embedder_options {
     bool truncate;           // cut what is too long, keeping the tokens that stand behind a text
     int context;             // most tokens of a text; 0: the model's, at most 4096
     const char *cache_type;  // of keys and values; NULL: f32
+    const cop_adapter_set *adapters;  // in force for every text, or NULL; borrowed
 } cop_embedder_options;
 
 typedef struct cop_embedder cop_embedder;

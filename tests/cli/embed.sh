@@ -17,3 +17,8 @@ show embed -m $B -f "$TMP/lines" -c 5 | cut -c1-60
 show embed -m $B -p x --pooling middle
 show embed -m $B -p ""
 show run -m $B -p "the cat"
+# Adapters: where they exist for the model they are in force, and another model's are refused.
+A=tests/data/adapters
+"$COPPICE" embed -m "$M" -p "the cat" --lora $A/llama-a-all.gguf | cut -c1-60
+"$COPPICE" embed -m "$M" -p "the cat" --lora $A/llama-a-all.gguf:0 | cut -c1-60
+show embed -m $B -p "the cat" --lora $A/llama-a-all.gguf

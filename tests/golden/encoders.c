@@ -24,6 +24,7 @@ typedef struct reader {
     int32_t ids[MOST];
     int n_checked;
     double worst;
+    const cop_adapter_set *adapters;
 } reader;
 
 static int numbers(const char *text, double *out, int most) {
@@ -92,7 +93,8 @@ static void compute(const reader *r, int layer, float *out) {
     assert_int_equal(cop_cache_new(&cache, &shape, MOST / COP_PAGE), COP_OK);
     assert_int_equal(cop_seq_new(&seq, cache, r->T), COP_OK);
     assert_int_equal(cop_workspace_new(&ws, m, r->T, 1, r->T), COP_OK);
-    for (int i = 0; i < r->T; i++) rows[i] = (cop_row){.seq = seq, .token = r->ids[i], .parent = i - 1};
+    assert_int_equal(cop_workspace_reserve_adapters(ws, r->adapters), COP_OK);
+    for (int i = 0; i < r->T; i++) rows[i] = (cop_row){.seq = seq, .token = r->ids[i], .adapters = r->adapters, .parent = i - 1};
     assert_int_equal(cop_seq_reserve(seq, r->T), COP_OK);
     if (cop_model_forward(m, ws, rows, r->T, &options)) fail_msg("%s", cop_error_text());
     cop_workspace_free(ws);
@@ -237,6 +239,30 @@ static void a_decoders_vector_is_its_state_behind_the_last_norm(void **state) {
     cop_engine_close(r.engine);
 }
 
+// The states under adapters are golden elsewhere (tests/property/lora.c compares them with the reference).
+static void adapters_are_in_force_for_every_text(void **state) {
+    (void)state;
+    static const char *const lora[] = {"tests/data/adapters/llama-a-all.gguf:0.75", "tests/data/adapters/llama-a-some:-1.25"};
+    static float all[MOST * MOST], plain[MOST], out[MOST];
+    reader r = {0};
+    cop_adapter_set set;
+    open_model(&r, "model tiny-llama-a.gguf 64 2");
+    r.D = r.engine->model->desc.D;
+    r.L = r.engine->model->desc.L;
+    tokens_of(&r, "the cat sat on the mat");
+    embed(&r, &(cop_embedder_options){.raw = true}, plain);
+    assert_int_equal(cop_engine_take_adapters(r.engine, lora, 2, &set), COP_OK);
+    r.adapters = &set;
+    compute(&r, r.L, all);
+    embed(&r, &(cop_embedder_options){.raw = true, .adapters = &set}, out);
+    assert_memory_equal(out, all + (r.T - 1) * r.D, (size_t)r.D * sizeof *out);
+    assert_memory_not_equal(out, plain, (size_t)r.D * sizeof *out);
+    cop_engine_give_adapters(r.engine, &set);
+    embed(&r, &(cop_embedder_options){.raw = true}, out);
+    assert_memory_equal(out, plain, (size_t)r.D * sizeof *out);
+    cop_engine_close(r.engine);
+}
+
 static void a_long_text_is_refused_or_cut(void **state) {
     (void)state;
     static float out[MOST], cut[MOST];
@@ -270,6 +296,7 @@ int main(void) {
         cmocka_unit_test(a_published_encoder_gives_the_references_vectors),
         cmocka_unit_test(every_level_and_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(a_decoders_vector_is_its_state_behind_the_last_norm),
+        cmocka_unit_test(adapters_are_in_force_for_every_text),
         cmocka_unit_test(a_long_text_is_refused_or_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
