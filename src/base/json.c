@@ -35,11 +35,14 @@ static void make_printable(char *text) {
         if ((unsigned char)*text < 0x20 || (unsigned char)*text > 0x7e) *text = '?';
 }
 
-cop_status cop_json_parse(json_t **out, const char *text, size_t bytes, const cop_json_limits *limits) {
+static cop_status parse(json_t **out, const char *text, size_t bytes, const cop_json_limits *limits, bool wide) {
     *out = NULL;
     COP_TRY(check_limits(text, bytes, limits));
     json_error_t error = {.text = ""};  // without memory it may stay as it is
-    json_t *v = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | (wide ? JSON_ALLOW_NUL : 0);
+    json_t *v = json_loadb(text, bytes, flags, &error);
+    if (!v && wide && json_error_code(&error) == json_error_numeric_overflow)
+        v = json_loadb(text, bytes, flags | JSON_DECODE_INT_AS_REAL, &error);
     if (!v) {
         if (json_error_code(&error) == json_error_out_of_memory || !*error.text) return cop_fail(COP_ERR_NOMEM, "JSON: cannot allocate");
         make_printable(error.text);
@@ -51,6 +54,14 @@ cop_status cop_json_parse(json_t **out, const char *text, size_t bytes, const co
     }
     *out = v;
     return COP_OK;
+}
+
+cop_status cop_json_parse(json_t **out, const char *text, size_t bytes, const cop_json_limits *limits) {
+    return parse(out, text, bytes, limits, false);
+}
+
+cop_status cop_json_parse_wide(json_t **out, const char *text, size_t bytes, const cop_json_limits *limits) {
+    return parse(out, text, bytes, limits, true);
 }
 
 cop_status cop_json_read(json_t **out, const char *path, const cop_json_limits *limits) {

@@ -20,6 +20,9 @@ typedef struct cop_json_limits {
  * COP_ERR_FORMAT says the line, COP_ERR_LIMIT which limit, COP_ERR_NOMEM. */
 cop_status cop_json_parse(json_t **out, const char *text, size_t bytes, const cop_json_limits *limits);
 
+/* The same, more widely: texts may hold \u0000, and integers beyond 64 bits make all of them the nearest reals. */
+cop_status cop_json_parse_wide(json_t **out, const char *text, size_t bytes, const cop_json_limits *limits);
+
 /* The same for a file; errors end with its path. */
 cop_status cop_json_read(json_t **out, const char *path, const cop_json_limits *limits);
 

@@ -68,6 +68,7 @@ typedef struct cop_schema_options {
     bool strict_keywords;   // likewise a keyword
     bool checker;           // every spelling that JSON allows, for checking instances: white space, order, escapes,
                             // exponents, 1.0 as an integer
+    bool annotate_formats;  // no format is asserted, as drafts from 2019-09 have it
     int whitespace;         // most bytes of white space in a row; 0: none, compact
 } cop_schema_options;
 cop_schema_options cop_schema_defaults(void);

@@ -1,13 +1,6 @@
 // Languages that are being built: each function here goes when its own file comes.
 #include "guide/language.h"
 
-cop_status cop_language_json_schema(cop_language **out, const char *schema, size_t bytes, const cop_schema_options *options,
-                                    void (*warn)(void *user, const char *line), void *user) {
-    (void)schema, (void)bytes, (void)options, (void)warn, (void)user;
-    *out = NULL;
-    return cop_fail(COP_ERR_UNSUPPORTED, "json-schema: this build cannot");
-}
-
 cop_status cop_language_grammar(cop_language **out, const char *text, size_t bytes, const cop_vocab_trie *v) {
     (void)text, (void)bytes, (void)v;
     *out = NULL;

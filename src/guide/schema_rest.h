@@ -1,0 +1,31 @@
+// How much is left to write.
+#ifndef COP_GUIDE_SCHEMA_REST_H
+#define COP_GUIDE_SCHEMA_REST_H
+
+#include "guide/schema_private.h"
+
+typedef struct schema_progress {  // of an object
+    uint32_t next;           // members before this one are done with; all of them when names are written in any order
+    const uint32_t *seen;    // any order: bits of the members that are written, or NULL
+    uint32_t count;          // members written
+    uint32_t satisfied;      // bits of `exists`
+} schema_progress;
+
+static inline bool is_seen(const schema_progress *p, uint32_t member) { return member < p->next || (p->seen && p->seen[member / 32] >> member % 32 & 1); }
+
+/* Bytes to the closing bracket, included; nothing but members is written before it. SCHEMA_FAR: there is no way. */
+cop_status cop_schema_object_rest(schema *s, schema_object *o, const schema_progress *p, int32_t *rest);
+cop_status cop_schema_object_sums(schema *s, schema_object *o);  // makes that quick, where it can
+cop_status cop_schema_member_cost(schema *s, schema_member *m, int32_t *cost);  // of "name":value
+/* `index` items are written; counts (may be NULL: none): how many of them fit each `contains`. `forced`: a comma is
+ * written, so there is one more. */
+cop_status cop_schema_array_rest(schema *s, schema_array *a, uint32_t index, const uint32_t *counts, bool forced, int32_t *rest);
+/* A number that begins with `text` and is in one of g's sets that are not in its automaton: bytes to its end. */
+int32_t cop_schema_count_rest(schema *s, const schema_goal *g, const char *text, size_t bytes);
+bool cop_schema_count_holds(schema *s, const schema_goal *g, const char *text, size_t bytes);  // it may end here
+cop_status cop_schema_and_goal(schema *s, uint32_t goal, const int32_t *more, uint32_t n_more, uint32_t *out);
+cop_rx cop_schema_quoted(schema *s, cop_rx characters);  // as a JSON string without its first quote
+
+static inline int32_t add_far(int32_t a, int32_t b) { return a >= SCHEMA_FAR - b || b == SCHEMA_FAR ? SCHEMA_FAR : a + b; }
+
+#endif
