@@ -51,6 +51,21 @@ static cop_status apply_counts(draft_record *r, const atom *a) {
     return COP_OK;
 }
 
+// A member whose goals cannot be met together is one that must be missing.
+static cop_status apply_property(expansion *e, draft_record *r, cell c) {
+    for (const cell *p = r->properties; p; p = p->next) {
+        bool apart = false;
+        if (p->a != c.a) continue;
+        if (p->lit == c.lit) return COP_OK;
+        COP_TRY(cop_schema_clash(e, p->lit, c.lit, &apart));
+        if (!apart) continue;
+        COP_TRY(put(e, &r->properties, c));
+        if (has(r->required, c.a)) r->types &= (uint8_t)~T_OBJECT;
+        return has(r->forbidden, c.a) ? COP_OK : put(e, &r->forbidden, c);
+    }
+    return put(e, &r->properties, c);
+}
+
 cop_status cop_schema_apply(expansion *e, draft_record *r, const atom *a) {
     cell c = {.a = a->a, .b = a->b, .c = a->c, .lit = a->lit, .number = a->number};
     switch (a->kind) {
@@ -70,7 +85,7 @@ cop_status cop_schema_apply(expansion *e, draft_record *r, const atom *a) {
     case A_FORBID:
         if (has(r->required, a->a)) r->types &= (uint8_t)~T_OBJECT;
         return has(r->forbidden, a->a) ? COP_OK : put(e, &r->forbidden, c);
-    case A_PROPERTY: return put(e, &r->properties, c);
+    case A_PROPERTY: return apply_property(e, r, c);
     case A_RULE: return put(e, &r->rules, c);
     case A_EXISTS: return put(e, &r->exists, c);
     case A_NAMES: return r->names = cop_rx_and(e->s->regexes, r->names, a->a), COP_OK;
@@ -110,35 +125,43 @@ static cop_status assert_rest(expansion *e, draft_record *r, const atom *a, cons
     return cop_schema_assert(e, r, n, sc, more);
 }
 
-// `now` is worked off first; alternatives wait in `later`.
+// `now` is worked off first; alternatives wait in `later`. Then the one with the fewest that are still open is next.
 static cop_status run(expansion *e, draft_record r, const atom *now, const atom *later) {
-    while (now && r.types) {
-        const atom *a = now, *more = NULL;
-        now = now->next;
-        if (++e->steps > SCHEMA_MOST_STEPS)
-            return cop_fail(COP_ERR_UNSUPPORTED, "schema: %s: too many alternatives (oneOf, anyOf, not, if overlap)",
-                            e->s->nodes.v[LIT_NODE(goal_at(e->s, e->goal)->lits[0])]->pointer);
-        if (a->kind == A_CHOICE) {
-            atom *copy = cop_schema_atom(e, later, A_CHOICE);
-            if (!copy) return COP_ERR_LIMIT;
-            copy->choice = a->choice;
-            copy->n_choice = a->n_choice;
-            later = copy;
-            continue;
+    for (;;) {
+        while (now && r.types) {
+            const atom *a = now, *more = NULL;
+            now = now->next;
+            if (++e->steps > SCHEMA_MOST_STEPS)
+                return cop_fail(COP_ERR_UNSUPPORTED, "schema: %s: too many alternatives (oneOf, anyOf, not, if overlap)",
+                                e->s->nodes.v[LIT_NODE(goal_at(e->s, e->goal)->lits[0])]->pointer);
+            if (a->kind == A_CHOICE) {
+                atom *copy = cop_schema_atom(e, later, A_CHOICE);
+                if (!copy) return COP_ERR_LIMIT;
+                copy->choice = a->choice;
+                copy->n_choice = a->n_choice;
+                later = copy;
+                continue;
+            }
+            if (a->kind == A_LIT) COP_TRY(assert_literal(e, &r, a, &more));
+            else if (a->kind == A_REST_PROPERTIES || a->kind == A_REST_ITEMS) COP_TRY(assert_rest(e, &r, a, &more));
+            else COP_TRY(cop_schema_apply(e, &r, a));
+            if (!more) continue;
+            atom *end = (atom *)more;  // newly made, so nobody else has it
+            while (end->next) end = (atom *)end->next;
+            end->next = now;
+            now = more;
         }
-        if (a->kind == A_LIT) COP_TRY(assert_literal(e, &r, a, &more));
-        else if (a->kind == A_REST_PROPERTIES || a->kind == A_REST_ITEMS) COP_TRY(assert_rest(e, &r, a, &more));
-        else COP_TRY(cop_schema_apply(e, &r, a));
-        if (!more) continue;
-        atom *end = (atom *)more;  // newly made, so nobody else has it
-        while (end->next) end = (atom *)end->next;
-        end->next = now;
-        now = more;
+        if (!r.types) return COP_OK;
+        if (!later) return cop_schema_emit(e, &r);
+        const atom *best = NULL;
+        COP_TRY(cop_schema_choose(e, &r, &later, &best));
+        if (!best) continue;
+        if (best->n_choice != 1) {
+            for (uint32_t i = 0; i < best->n_choice; i++) COP_TRY(run(e, r, best->choice[i], later));
+            return COP_OK;
+        }
+        now = best->choice[0];
     }
-    if (!r.types) return COP_OK;
-    if (!later) return cop_schema_emit(e, &r);
-    for (uint32_t i = 0; i < later->n_choice; i++) COP_TRY(run(e, r, later->choice[i], later->next));
-    return COP_OK;
 }
 
 cop_status cop_schema_expand(schema *s, uint32_t goal) {

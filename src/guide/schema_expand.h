@@ -85,6 +85,11 @@ cop_status cop_schema_negate(expansion *e, uint32_t node, const atom **out);
 /* The keywords of a node, those of its subschemas for the same value as atoms in *more. */
 cop_status cop_schema_assert(expansion *e, draft_record *r, const schema_node *n, const scope *sc, const atom **more);
 cop_status cop_schema_apply(expansion *e, draft_record *r, const atom *a);
+/* Takes from *later what the record implies already and puts the most urgent choice, with the alternatives that are still
+ * open, into *best; NULL: look again. */
+cop_status cop_schema_choose(expansion *e, const draft_record *r, const atom **later, const atom **best);
+/* Nothing is an instance of both, as far as that is known without much work. */
+cop_status cop_schema_clash(expansion *e, int32_t a, int32_t b, bool *out);
 cop_status cop_schema_emit(expansion *e, draft_record *r);
 /* Nothing is an instance of both, for sure. */
 cop_status cop_schema_apart(schema *s, int32_t a, int32_t b, bool *out);

@@ -71,6 +71,32 @@ schema_progress cop_schema_progress_of(const schema_text *t, const frame *f) {
 
 // ---- how far ----
 
+// A member and what comes behind it, when the member may be what some `exists` asks for: for none of them, one, or all.
+static cop_status rest_with_exists(schema *s, schema_object *o, const schema_progress *p, const schema_member *m, int32_t cost, int32_t *best) {
+    uint32_t fit = 0;
+    for (uint32_t i = 0; i < o->n_exists; i++)
+        if (!(p->satisfied >> i & 1) && cop_schema_cond_fits(s, o->exists[i].cond, m->name, m->bytes)) fit |= 1u << i;
+    *best = SCHEMA_FAR;
+    for (int32_t k = -2; k < (int32_t)o->n_exists; k++) {
+        uint32_t bits = k == -2 ? 0 : k == -1 ? fit : fit & 1u << k, n = 0, goal = m->goal;
+        int32_t lits[32], min, rest;
+        if (!bits && k != -2) continue;
+        for (uint32_t i = 0; i < o->n_exists; i++)
+            if (bits >> i & 1) lits[n++] = o->exists[i].lit;
+        schema_progress after = *p;
+        after.satisfied |= bits;
+        if (n) {
+            COP_TRY(cop_schema_and_goal(s, goal, lits, n, &goal));
+            COP_TRY(cop_schema_min(s, goal, &min));
+            cost = add_far(min, (int32_t)m->spelt_bytes + 3);
+        }
+        if (cost == SCHEMA_FAR) continue;
+        COP_TRY(cop_schema_object_rest(s, o, &after, &rest));
+        if (add_far(rest, cost) < *best) *best = add_far(rest, cost);
+    }
+    return COP_OK;
+}
+
 bool cop_schema_may_come(schema_text *t, const frame *object, uint32_t member, frame *after, int32_t *rest) {
     schema *s = t->s;
     schema_object *o = &record_at(s, object->what)->u.object;
@@ -100,8 +126,8 @@ bool cop_schema_may_come(schema_text *t, const frame *object, uint32_t member, f
     } else {
         p.next = after->a = member + 1;
     }
-    cop_schema_fail(t, cop_schema_object_rest(s, o, &p, &more));
-    if (rest) *rest = add_far(cost, more);
+    cop_schema_fail(t, rest_with_exists(s, o, &p, m, cost, &more));
+    if (rest) *rest = more;
     return !t->status && more < SCHEMA_FAR;
 }
 
@@ -120,6 +146,17 @@ static int32_t extra_rest(schema_text *t, const frame *object) {
     }
     p.count++;
     cop_schema_fail(t, cop_schema_object_rest(s, o, &p, &more));
+    for (int32_t k = -1; k < (int32_t)o->n_exists && !t->status; k++) {  // or it is what some `exists` asks for
+        uint32_t bits = (k < 0 ? (1u << o->n_exists) - 1 : 1u << k) & ~p.satisfied;
+        int32_t cost = SCHEMA_FAR, rest = SCHEMA_FAR;
+        schema_progress after = p;
+        after.satisfied |= bits;
+        if (!bits) continue;
+        cop_schema_fail(t, cop_schema_extra_cost(s, o, bits, &cost));
+        if (cost < SCHEMA_FAR) cop_schema_fail(t, cop_schema_object_rest(s, o, &after, &rest));
+        if (cost > o->extra_cost) rest = add_far(rest, cost - o->extra_cost);
+        if (rest < more) more = rest;
+    }
     return t->status ? SCHEMA_FAR : more;
 }
 

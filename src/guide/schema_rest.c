@@ -89,6 +89,14 @@ static cop_status cheapest_extra(schema *s, schema_object *o, const schema_rule 
     return COP_OK;
 }
 
+cop_status cop_schema_extra_cost(schema *s, schema_object *o, uint32_t exists, int32_t *cost) {
+    const schema_rule *list[32];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < o->n_exists; i++)
+        if (exists >> i & 1) list[n++] = &o->exists[i];
+    return cheapest_extra(s, o, list, n, cost, NULL);
+}
+
 cop_status cop_schema_object_plan(schema *s, schema_object *o) {
     if (o->planned || o->planning) return COP_OK;
     o->planning = true;

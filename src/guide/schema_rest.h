@@ -17,6 +17,8 @@ static inline bool is_seen(const schema_progress *p, uint32_t member) { return m
 cop_status cop_schema_object_rest(schema *s, schema_object *o, const schema_progress *p, int32_t *rest);
 cop_status cop_schema_object_sums(schema *s, schema_object *o);  // makes that quick, where it can
 cop_status cop_schema_member_cost(schema *s, schema_member *m, int32_t *cost);  // of "name":value
+/* A name that is no member with its value, being what these `exists` (bits) ask for. */
+cop_status cop_schema_extra_cost(schema *s, schema_object *o, uint32_t exists, int32_t *cost);
 /* `index` items are written; counts (may be NULL: none): how many of them fit each `contains`. `forced`: a comma is
  * written, so there is one more. */
 cop_status cop_schema_array_rest(schema *s, schema_array *a, uint32_t index, const uint32_t *counts, bool forced, int32_t *rest);
