@@ -54,7 +54,7 @@ static cop_status open_parser(cop_generation *g, cop_choice *c) {
     const cop_question *q = g->question;
     const cop_served *s = q->served;
     bool tools = q->tools && q->tool_choice != COP_TOOLS_NONE;
-    if (!q->chat || (!tools && !s->reasoning)) return COP_OK;
+    if (!q->chat || q->structure.kind != COP_FREE_TEXT || (!tools && !s->reasoning)) return COP_OK;
     const cop_tool_parser_options o = {.format = tools ? s->format : NULL,
                                        .reasoning = s->reasoning,
                                        .reasoning_opened = q->reasoning_opened,
@@ -65,7 +65,7 @@ static cop_status open_parser(cop_generation *g, cop_choice *c) {
     return cop_tool_parser_new(&c->parser, &o);
 }
 
-static cop_status start_choice(cop_generation *g, cop_choice *c, int i) {
+static cop_status start_choice(cop_generation *g, cop_choice *c, int i, cop_guide *guide) {
     const cop_question *q = g->question;
     const cop_token_array *prompt = &q->prompts[(size_t)i / (size_t)q->n];
     *c = (cop_choice){.generation = g, .index = i, .prompt = (size_t)i / (size_t)q->n, .stop = -1, .part = -1};
@@ -84,8 +84,9 @@ static cop_status start_choice(cop_generation *g, cop_choice *c, int i) {
         o.n_visible = g->server->n_shown;
         memcpy(o.visible, g->server->shown, sizeof o.visible);
     }
+    o.session.guide = guide;
     o.session.seed = q->seed + (uint64_t)(i % q->n);
-    return cop_structure_submit(&c->request, g->server, q, &o);
+    return cop_request_submit(&c->request, g->server->scheduler, &o);
 }
 
 static void free_choice(cop_choice *c) {
@@ -125,15 +126,18 @@ static cop_status start(cop_generation **out, cop_exchange *x, cop_question *q, 
     *g = (cop_generation){.server = x->server, .form = form, .question = q, .choices = choices, .gone = x->gone, .connection = x->connection};
     g->created = time(NULL);
     cop_make_id(g->id, form->prefix);
-    cop_status st = COP_OK;
+    cop_kept_guide *guide = NULL;
+    cop_status st = cop_check_drafting(x->server, q);
+    if (!st) st = cop_guide_for(&guide, x->server, q);
     for (int i = 0; i < n && !st; i++) {
-        st = start_choice(g, &g->choices[i], i);
+        st = start_choice(g, &g->choices[i], i, cop_kept_guide_get(guide));
         g->n = i + 1;
     }
     *out = g;
-    if (!st) return COP_OK;
     cop_error_record record;
     cop_error_get(&record);
+    cop_guide_give_back(x->server, guide);
+    if (!st) return COP_OK;
     free_generation(g);
     cop_error_set(&record);
     return st;

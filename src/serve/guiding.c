@@ -1,31 +1,164 @@
-// A question's guide: made of its structure and its tools before the request is submitted.
+// A question's guide, made of its structure or its tools by the thread that reads the question. Compiled guides are kept,
+// since clients send the same schema again and again.
 #include "serve/structure.h"
 
 #include <string.h>
 
 #include "base/option.h"
 
-// Options that name files are the operator's: a request may not read what it likes.
-static cop_status check_spec(const char *what, const char *spec, const cop_option *options, const char *name, size_t name_bytes) {
-    for (const cop_option *o = options; o && o->name; o++) {
+#define MOST_KEPT 32
+#define MOST_KEPT_BYTES ((size_t)1 << 20)  // a longer text is compiled each time
+
+struct cop_kept_guide {
+    cop_kept_guide *next;
+    char *text;           // [bytes] kind and text
+    size_t bytes;
+    cop_guide *guide;
+    int users;
+    bool listed;
+};
+
+cop_guide *cop_kept_guide_get(cop_kept_guide *kept) { return kept ? kept->guide : NULL; }
+
+static void destroy(cop_kept_guide *k) {
+    if (!k) return;
+    cop_guide_close(k->guide);
+    cop_free(k->text);
+    cop_free(k);
+}
+
+// ---- what is kept; the server's lock is held ----
+
+// The one used last stands first.
+static cop_kept_guide *find(cop_server *s, const char *text, size_t bytes) {
+    for (cop_kept_guide **at = &s->guides, *k; (k = *at); at = &k->next) {
+        if (k->bytes != bytes || memcmp(k->text, text, bytes) != 0) continue;
+        *at = k->next;
+        k->next = s->guides;
+        s->guides = k;
+        k->users++;
+        return k;
+    }
+    return NULL;
+}
+
+static void list(cop_server *s, cop_kept_guide *k) {
+    int n = 0;
+    cop_kept_guide **idle = NULL;
+    for (cop_kept_guide **at = &s->guides; *at; at = &(*at)->next, n++)
+        if (!(*at)->users) idle = at;
+    if (n >= MOST_KEPT && !idle) return;
+    if (n >= MOST_KEPT) {
+        cop_kept_guide *old = *idle;
+        *idle = old->next;
+        destroy(old);
+    }
+    k->listed = true;
+    k->next = s->guides;
+    s->guides = k;
+}
+
+void cop_guide_give_back(cop_server *s, cop_kept_guide *k) {
+    if (!k) return;
+    cop_lock_take(s->guiding);
+    bool last = --k->users == 0 && !k->listed;
+    cop_lock_give(s->guiding);
+    if (last) destroy(k);
+}
+
+void cop_kept_guides_close(cop_server *s) {
+    while (s->guides) {
+        cop_kept_guide *k = s->guides;
+        s->guides = k->next;
+        destroy(k);
+    }
+}
+
+// ---- making one ----
+
+static cop_status open_choices(cop_guide **out, cop_server *s, const json_t *choices) {
+    cop_char_array text = {.most = SIZE_MAX / 8};
+    cop_status st = cop_append_json(&text, json_incref((json_t *)choices));
+    if (!st) st = cop_guide_open(out, s->engine, "choice", text.v, text.n);
+    cop_array_fini(&text);
+    return st;
+}
+
+static cop_status open_structure(cop_guide **out, cop_server *s, const cop_structure *t) {
+    static const char object[] = "{\"type\": \"object\"}";
+    switch (t->kind) {
+    case COP_JSON_OBJECT: return cop_guide_json_schema(out, s->engine, object, sizeof object - 1);
+    case COP_JSON_SCHEMA: {
+        cop_status st = cop_guide_json_schema(out, s->engine, t->text, t->bytes);
+        return st == COP_ERR_UNSUPPORTED && t->lazy ? cop_guide_json_schema(out, s->engine, object, sizeof object - 1) : st;
+    }
+    case COP_GRAMMAR: return cop_guide_grammar(out, s->engine, t->text, t->bytes);
+    case COP_REGEX: return cop_guide_regex(out, s->engine, t->text, t->bytes);
+    case COP_CHOICES: return open_choices(out, s, t->choices);
+    default: return COP_OK;
+    }
+}
+
+// What makes two guides the same.
+static cop_status describe(const cop_question *q, cop_char_array *key) {
+    const cop_structure *t = &q->structure;
+    const char kind[2] = {(char)('0' + t->kind), t->lazy ? '?' : '!'};
+    COP_TRY(cop_append(key, kind, 2));
+    if (t->choices) return cop_append_json(key, json_incref((json_t *)t->choices));
+    return cop_append(key, t->text, t->bytes);
+}
+
+static cop_status make(cop_kept_guide **out, cop_server *s, const cop_question *q, const cop_char_array *key) {
+    cop_kept_guide *k = cop_alloc(sizeof *k);
+    cop_status st = k ? COP_OK : cop_fail(COP_ERR_NOMEM, "guide: cannot allocate");
+    if (!st && !(k->text = cop_text_copy(key->v, key->n))) st = cop_fail(COP_ERR_NOMEM, "guide: cannot allocate");
+    if (!st) st = open_structure(&k->guide, s, &q->structure);
+    if (st) {
+        cop_error_record record;
+        cop_error_get(&record);
+        destroy(k);
+        cop_error_set(&record);
+        return st == COP_ERR_LIMIT ? cop_fail(COP_ERR_UNSUPPORTED, "%s", record.text) : st;
+    }
+    k->bytes = key->n;
+    k->users = 1;
+    cop_lock_take(s->guiding);
+    if (k->bytes <= MOST_KEPT_BYTES) list(s, k);
+    cop_lock_give(s->guiding);
+    *out = k;
+    return COP_OK;
+}
+
+cop_status cop_guide_for(cop_kept_guide **out, cop_server *s, cop_question *q) {
+    cop_char_array key = {.most = SIZE_MAX / 8};
+    *out = NULL;
+    if (q->structure.kind == COP_FREE_TEXT) return COP_OK;
+    cop_status st = describe(q, &key);
+    if (!st) {
+        cop_lock_take(s->guiding);
+        *out = find(s, key.v, key.n);
+        cop_lock_give(s->guiding);
+    }
+    if (!st && !*out) st = make(out, s, q, &key);
+    cop_array_fini(&key);
+    return st;
+}
+
+// ---- drafting ----
+
+static cop_status check_spec(const char *spec, const cop_drafter_type *d) {
+    for (const cop_option *o = d->options; o && o->name; o++) {
         if (o->kind != COP_OPTION_TEXT_KIND) continue;
         size_t n = strlen(o->name);
         for (const char *at = spec; (at = strstr(at, o->name)); at += n)
-            if (at[n] == '=') return cop_fail(COP_ERR_ARG, "coppice.%s: %.*s:%s can be set at the server's start only", what, (int)name_bytes, name, o->name);
+            if (at[n] == '=') return cop_fail(COP_ERR_ARG, "coppice.draft: %s:%s can be set at the server's start only", d->name, o->name);
     }
     return COP_OK;
 }
 
-static cop_status check_draft(const char *spec) {
-    for (int i = 0; spec && cop_drafters[i]; i++)
-        COP_TRY(check_spec("draft", spec, cop_drafters[i]->options, cop_drafters[i]->name, strlen(cop_drafters[i]->name)));
+cop_status cop_check_drafting(const cop_server *s, const cop_question *q) {
+    const char *draft = q->session.draft;
+    if (!draft || draft == s->options.session.draft) return COP_OK;
+    for (int i = 0; cop_drafters[i]; i++) COP_TRY(check_spec(draft, cop_drafters[i]));
     return COP_OK;
-}
-
-cop_status cop_structure_submit(cop_request **out, cop_server *s, const cop_question *q, cop_request_options *options) {
-    *out = NULL;
-    if (q->structure.kind != COP_FREE_TEXT) return cop_fail(COP_ERR_UNSUPPORTED, "structured output is not there yet");
-    if (atomic_load(&s->stopping)) return cop_fail(COP_ERR_LIMIT, "the server stops");
-    if (options->session.draft != s->options.session.draft) COP_TRY(check_draft(options->session.draft));
-    return cop_request_submit(out, s->scheduler, options);
 }

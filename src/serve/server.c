@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "serve/daemon.h"
+#include "serve/structure.h"
 
 cop_server_options cop_server_defaults(void) {
     cop_server_options o = {.host = "127.0.0.1", .port = 8080, .connections = 256, .timeout = 120, .max_body = (size_t)16 << 20, .max_tokens = -1};
@@ -112,6 +113,7 @@ static cop_status open_scheduler(cop_server *s) {
 static cop_status open_server(cop_server *s) {
     COP_TRY(cop_lock_new(&s->lock));
     COP_TRY(cop_lock_new(&s->embedding));
+    COP_TRY(cop_lock_new(&s->guiding));
     COP_TRY(prepare(s));
     COP_TRY(cop_listener_open(s));
     COP_TRY(open_scheduler(s));
@@ -176,11 +178,13 @@ void cop_server_close(cop_server *s) {
     cop_listener_close(s);
     cop_embedder_close(s->embedder);
     cop_scheduler_close(s->scheduler);
+    cop_kept_guides_close(s);
     cop_keys_free(s->keys);
     for (int i = 0; i < COP_MAX_SERVED_ADAPTERS; i++) cop_free(s->adapter_paths[i]);
     cop_free(s->adapters);
     cop_free(s->template);
     cop_lock_free(s->embedding);
+    cop_lock_free(s->guiding);
     cop_lock_free(s->lock);
     cop_free(s);
 }

@@ -40,6 +40,8 @@ struct cop_server {
     atomic_bool stopping, cut;    // no new ones; end those that run
     cop_lock *lock;               // of the connections and of the embedder
     cop_connection *connections;
+    cop_lock *guiding;            // of the guides that are kept
+    struct cop_kept_guide *guides;
     cop_lock *embedding;
     cop_embedder *embedder;       // opened when it is first asked for
     bool embedder_raw;

@@ -56,4 +56,23 @@ ask /v1/messages "{$short, \"system\": [{\"type\": \"text\", \"text\": \"s\"}], 
 ask /v1/responses '{"input": "a", "max_output_tokens": 2, "temperature": 0}'
 ask /v1/embeddings '{"input": ["a", "b"], "dimensions": 2}'
 ask /v1/embeddings '{"input": "a", "encoding_format": "base64", "dimensions": 2}'
+
+echo "-- structure: said in every way"
+text_of() { sed -E 's/.*"(content|text)":"(([^"\\]|\\.)*)".*/\2/'; }
+schema='{"type": "object", "properties": {"a": {"enum": ["x", "y"]}, "b": {"type": "boolean"}}, "required": ["a", "b"], "additionalProperties": false}'
+guided() { curl -s "$AT$1" -d "{$2, $3, \"max_tokens\": 60, \"temperature\": 0.9, \"seed\": 5}" | text_of | sed -E 's/\\[nt]| //g'; echo; }
+m='"messages": [{"role": "user", "content": "a"}]' p='"prompt": "a"'
+guided /v1/chat/completions "$m" "\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"s\", \"strict\": true, \"schema\": $schema}}"
+guided /v1/chat/completions "$m" "\"guided_json\": $schema"
+guided /v1/chat/completions "$m" '"guided_choice": ["red", "green"]'
+guided /v1/completions "$p" '"guided_regex": "[ab]{3}"'
+guided /v1/completions "$p" '"structured_outputs": {"choice": ["one", "two"]}'
+guided /completion "$p" "\"json_schema\": $schema"
+curl -sN "$AT/v1/responses" -d "{\"input\": \"a\", \"stream\": true, \"temperature\": 0.9, \"seed\": 5, \"text\": {\"format\": {\"type\": \"json_schema\", \"name\": \"s\", \"schema\": $schema}}}" |
+    grep -a output_text.delta | grep -a data: | joined | sed -E 's/\\[nt]| //g'
+echo
+ask /v1/completions '{"prompt": "a", "guided_regex": "(a"}'
+ask /v1/completions '{"prompt": "a", "guided_choice": []}'
+ask /v1/completions '{"prompt": "a", "guided_regex": "a", "guided_choice": ["b"]}'
+ask /v1/completions '{"prompt": "a", "guided_json": {"type": "string", "format": 1}}'
 stop
