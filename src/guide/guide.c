@@ -105,13 +105,10 @@ cop_status cop_guide_failed(cop_guide *g) {
 
 cop_guide_state cop_guide_advance(cop_guide *g, cop_guide_state s, int32_t token) {
     if (s == COP_GUIDE_DEAD || s == COP_GUIDE_ENDED || token < 0 || token >= g->V) return COP_GUIDE_DEAD;
-    const int32_t *ids;
-    int n = g->language->type->named ? g->language->type->named(g->language, &ids) : 0;
-    for (int i = 0; i < n; i++)
-        if (ids[i] == token) {
-            cop_guide_state next = cop_guide_step(g, s, COP_GUIDE_TOKEN + token);
-            if (next != COP_GUIDE_DEAD) return next;
-        }
+    if (g->language->type->named) {
+        cop_guide_state next = cop_guide_step(g, s, COP_GUIDE_TOKEN + token);
+        if (next != COP_GUIDE_DEAD) return next;
+    }
     if (is_end(g, token)) return cop_guide_accepting(g, s) ? COP_GUIDE_ENDED : COP_GUIDE_DEAD;
     size_t bytes = 0;
     const cop_vocab_trie_source *source = cop_vocab_trie_get_source(g->vocab);
