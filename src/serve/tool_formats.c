@@ -8,6 +8,9 @@
 #define JSON_OPEN "{\"name\": \""
 #define JSON_MIDDLE "\", \"arguments\": "
 #define JSON_CLOSE "}"
+#define LFM2_FORM \
+    .first = "<|tool_call_start|>[", .open = "", .middle = "(", .close = ")", .next = ", ", .last = "]<|tool_call_end|>", \
+    .trigger = "<|tool_call_start|>"
 
 // The first row whose strings are all in the template is the one.
 const cop_tool_format cop_tool_formats[] = {
@@ -57,11 +60,14 @@ const cop_tool_format cop_tool_formats[] = {
      .first = "<|tool_calls_section_begin|>", .open = "<|tool_call_begin|>functions.", .middle = ":0<|tool_call_argument_begin|>",
      .close = "<|tool_call_end|>", .next = "", .last = "<|tool_calls_section_end|>", .trigger = "<|tool_calls_section_begin|>"},
     {.name = "lfm2", .style = COP_CALL_PYTHON, .has = {"<|tool_call_start|>"},
-     .begin = {"<|tool_call_start|>"}, .end = "<|tool_call_end|>"},
+     .begin = {"<|tool_call_start|>"}, .end = "<|tool_call_end|>",
+     LFM2_FORM},
     {.name = "lfm2", .style = COP_CALL_PYTHON, .has = {"<|tool_list_start|>"},
-     .begin = {"<|tool_call_start|>"}, .end = "<|tool_call_end|>"},
+     .begin = {"<|tool_call_start|>"}, .end = "<|tool_call_end|>",
+     LFM2_FORM},
     {.name = "lfm2", .style = COP_CALL_PYTHON, .has = {"\"List of tools: [\""},
-     .begin = {"<|tool_call_start|>"}, .end = "<|tool_call_end|>"},
+     .begin = {"<|tool_call_start|>"}, .end = "<|tool_call_end|>",
+     LFM2_FORM},
     {.name = "phi4-mini", .style = COP_CALL_JSON, .has = {"<|tool|>"},
      .begin = {"<|tool_call|>", "functools"}, .end = "<|/tool_call|>",
      .first = "<|tool_call|>[", .open = JSON_OPEN, .middle = JSON_MIDDLE, .close = JSON_CLOSE, .next = ", ", .last = "]<|/tool_call|>",

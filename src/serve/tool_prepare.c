@@ -70,11 +70,6 @@ static cop_status say_json(cop_char_array *out, const json_t *value) {
 
 // One call as the format writes it.
 static cop_status say_call(cop_char_array *out, const cop_tool_format *f, const char *name, const char *arguments) {
-    if (!f->open) {  // Python's form is read, but described as a list of one call
-        COP_TRY(say(out, "<|tool_call_start|>["));
-        COP_TRY(say(out, name));
-        return say(out, "(...)]<|tool_call_end|>");
-    }
     const char *parts[] = {f->first, f->open, name, f->middle, arguments, f->close, f->last};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) COP_TRY(say(out, parts[i]));
     return COP_OK;
@@ -124,6 +119,22 @@ static cop_status add_to_system(json_t *messages, const char *text) {
     return st;
 }
 
+static cop_status say_arguments(cop_char_array *out, const cop_tool_format *f, const json_t *arguments) {
+    const char *key;
+    json_t *value;
+    bool first = true;
+    if (f->style != COP_CALL_PYTHON) return arguments ? say_json(out, arguments) : say(out, "{}");
+    COP_TRY(say(out, ""));
+    json_object_foreach((json_t *)arguments, key, value) {
+        if (!first) COP_TRY(say(out, ", "));
+        COP_TRY(say(out, key));
+        COP_TRY(say(out, "="));
+        COP_TRY(say_json(out, value));
+        first = false;
+    }
+    return COP_OK;
+}
+
 static cop_status say_calls(json_t *message, const cop_tool_format *f, cop_char_array *out) {
     const json_t *calls = json_object_get(message, "tool_calls");
     COP_TRY(say_content(out, message));
@@ -132,7 +143,7 @@ static cop_status say_calls(json_t *message, const cop_tool_format *f, cop_char_
         const char *name = json_string_value(json_object_get(function, "name"));
         if (!name) continue;
         cop_char_array text = {.most = COP_JINJA_MOST_TEMPLATE * 16};
-        cop_status st = arguments ? say_json(&text, arguments) : say(&text, "{}");
+        cop_status st = say_arguments(&text, f, arguments);
         if (!st && out->n) st = say(out, "\n");
         if (!st) st = say_call(out, f, name, text.v);
         cop_array_fini(&text);
