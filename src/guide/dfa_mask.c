@@ -28,7 +28,17 @@ typedef struct mask_line {
     cop_dfa_exit *exits;
 } mask_line;
 
+// The states behind one character of slices.
+typedef struct next_line {
+    cop_dfa_state state;      // COP_DFA_DEAD: free
+    int n;                    // -1: not all characters may come
+    uint32_t next[COP_SLICE_MAX_NEXT];
+} next_line;
+#define N_NEXT 512            // direct-mapped
+#define MAX_SLICE_STATES 80
+
 typedef struct cop_dfa_mask_cache {
+    next_line next[N_NEXT];
     mask_line *lines;         // open addressing
     size_t n, size;
     COP_ARRAY(stay_set) sets;
@@ -60,10 +70,12 @@ void cop_dfa_free_masks(cop_dfa_mask_cache *c) {
     cop_free(c);
 }
 
-// The nodes below `node`, from s.
-static cop_status walk(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, uint32_t node, uint64_t *bits, cop_dfa_exits *exits) {
+// The nodes below `node`, from s. slice: the nodes are those of its rest; NULL: of the whole trie.
+static cop_status walk(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, const cop_trie_slice *slice, uint32_t node,
+                       uint64_t *bits, cop_dfa_exits *exits) {
     cop_dfa_state behind[COP_TRIE_MAX_DEPTH + 2];
-    const cop_trie_node *nodes = cop_vocab_trie_nodes(v);
+    const cop_trie_node *nodes = slice ? slice->rest : cop_vocab_trie_nodes(v);
+    const cop_trie_node *whole_nodes = cop_vocab_trie_nodes(v);
     if (exits && !exits->most) exits->most = (size_t)1 << 22;
     behind[node == COP_TRIE_ROOT ? 0 : cop_trie_depth(nodes[node]) + 1] = s;
     for (uint32_t p = node + 1, end = node + cop_trie_size(nodes[node]); p < end;) {
@@ -75,7 +87,10 @@ static cop_status walk(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, u
             continue;
         }
         if (token != COP_TRIE_NO_TOKEN) bits[token / 64] |= (uint64_t)1 << (token % 64);
-        if (exits && cop_trie_size(n) > 1 && cop_dfa_accepting(dfa, next)) COP_TRY(cop_array_push(exits, ((cop_dfa_exit){p, next})));
+        if (exits && cop_dfa_accepting(dfa, next)) {
+            uint32_t whole = slice ? slice->node[p] : p;
+            if (cop_trie_size(whole_nodes[whole]) > 1) COP_TRY(cop_array_push(exits, ((cop_dfa_exit){whole, next})));
+        }
         behind[depth + 1] = next;
         p++;
     }
@@ -83,7 +98,7 @@ static cop_status walk(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, u
 }
 
 cop_status cop_dfa_mask_below(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, uint32_t node, uint64_t *bits, cop_dfa_exits *exits) {
-    return s == COP_DFA_DEAD ? COP_OK : walk(dfa, s, v, node, bits, exits);
+    return s == COP_DFA_DEAD ? COP_OK : walk(dfa, s, v, NULL, node, bits, exits);
 }
 
 // ---- the cache; its lock is held ----
@@ -105,6 +120,45 @@ static cop_status grow_lines(cop_dfa_mask_cache *c) {
         if (old[i].state != COP_DFA_DEAD) *find_line(c, old[i].state, old[i].vocab) = old[i];
     cop_free(old);
     return COP_OK;
+}
+
+static uint32_t step_dfa(void *user, uint32_t s, uint8_t byte) { return cop_dfa_step_fast(user, s, byte); }
+
+static const next_line *find_next(cop_dfa *dfa, cop_dfa_mask_cache *c, cop_dfa_state s) {
+    next_line *line = &c->next[s % N_NEXT];
+    if (line->state != s) {
+        line->n = cop_slice_next(step_dfa, dfa, s, line->next);
+        line->state = s;
+    }
+    return line;
+}
+
+// Are all tokens of the slice alive? With exits none of them may end the lexeme on its way, either.
+static bool takes_slice(cop_dfa *dfa, cop_dfa_mask_cache *c, cop_dfa_state s, int characters, bool with_exits) {
+    cop_dfa_state seen[MAX_SLICE_STATES] = {s};
+    int n = 1, from = 0;
+    for (int depth = 0; depth < characters && from < n; depth++) {
+        int end = n;
+        for (; from < end; from++) {
+            const next_line *line = find_next(dfa, c, seen[from]);
+            if (line->n < 0) return false;
+            for (int k = 0, j; k < line->n; k++) {
+                if (with_exits && cop_dfa_accepting(dfa, line->next[k])) return false;
+                for (j = 0; j < n && seen[j] != line->next[k]; j++) {}
+                if (j == MAX_SLICE_STATES) return false;
+                if (j == n) seen[n++] = line->next[k];
+            }
+        }
+    }
+    return true;
+}
+
+static const cop_trie_slice *find_slice(cop_dfa *dfa, cop_dfa_mask_cache *c, cop_dfa_state s, const cop_vocab_trie *v, bool with_exits) {
+    for (int i = 0; i < COP_TRIE_SLICES; i++) {
+        const cop_trie_slice *slice = cop_vocab_trie_slice(v, i);
+        if (takes_slice(dfa, c, s, slice->characters, with_exits)) return slice;
+    }
+    return NULL;
 }
 
 static size_t count_bits(const uint64_t *bits, size_t words) {
@@ -148,7 +202,9 @@ static cop_status fill_line(cop_dfa *dfa, cop_dfa_mask_cache *c, cop_dfa_state s
     }
     memset(c->bits, 0, words * sizeof *c->bits);
     c->exits.n = 0;
-    COP_TRY(walk(dfa, s, v, COP_TRIE_ROOT, c->bits, with_exits ? &c->exits : NULL));
+    const cop_trie_slice *slice = find_slice(dfa, c, s, v, with_exits);
+    if (slice) memcpy(c->bits, slice->bits, words * sizeof *c->bits);
+    COP_TRY(walk(dfa, s, v, slice, COP_TRIE_ROOT, c->bits, with_exits ? &c->exits : NULL));
     cop_vocab_trie_add_twins(v, c->bits);
     size_t n = count_bits(c->bits, words);
     COP_TRY(n <= MAX_LIST ? keep_tokens(c, line, n) : keep_set(c, line));

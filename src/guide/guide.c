@@ -257,22 +257,67 @@ static bool find_worst(void *user, int32_t token, cop_guide_state behind) {
     return true;
 }
 
-static bool keep_what_fits(void *user, int32_t token, cop_guide_state behind) {
-    narrowing *n = user;
+static bool fits(narrowing *n, cop_guide_state behind) {
     if (behind != n->last) n->last_fits = can_end_within(n->guide, behind, n->left);
     n->last = behind;
-    if (n->last_fits) n->bits[token / 64] |= (uint64_t)1 << (token % 64);
+    return n->last_fits;
+}
+
+static bool keep_what_fits(void *user, int32_t token, cop_guide_state behind) {
+    narrowing *n = user;
+    if (fits(n, behind)) n->bits[token / 64] |= (uint64_t)1 << (token % 64);
     return true;
+}
+
+static uint32_t step_guide(void *user, uint32_t s, uint8_t byte) { return cop_guide_step(user, s, byte); }
+
+// The states behind the tokens of a slice, when there are few; -1: they are many, or a token is not allowed.
+static int slice_states(cop_guide *g, cop_guide_state s, int slice, cop_guide_state *states) {
+    int characters = cop_vocab_trie_slice(g->vocab, slice)->characters, n = 0, from = 0;
+    cop_guide_state next[COP_SLICE_MAX_NEXT];
+    for (int depth = 0; depth < characters; depth++) {
+        int end = n;
+        for (int i = from; i < end + !depth; i++) {
+            int n_next = cop_slice_next(step_guide, g, depth ? states[i] : s, next);
+            if (n_next < 0) return -1;
+            for (int k = 0, j; k < n_next; k++) {
+                for (j = 0; j < n && states[j] != next[k]; j++) {}
+                if (j == n && n == COP_GUIDE_SLICE_STATES) return -1;
+                if (j == n) states[n++] = next[k];
+            }
+        }
+        if (n == end) break;
+        from = end;
+    }
+    return n;
+}
+
+// The tokens behind which an end is near enough, by walking; a slice at once when that can be.
+static void narrow(cop_guide *g, cop_guide_state s, narrowing *n) {
+    cop_guide_state states[COP_GUIDE_SLICE_STATES];
+    for (int i = 0; i < COP_TRIE_SLICES; i++) {
+        int n_states = slice_states(g, s, i, states), n_fit = 0;
+        for (int k = 0; k < n_states; k++) n_fit += fits(n, states[k]);
+        if (n_states < 0 || (n_fit && n_fit < n_states)) continue;
+        const cop_trie_slice *slice = cop_vocab_trie_slice(g->vocab, i);
+        for (size_t w = 0; n_fit && w < mask_words(g); w++) n->bits[w] |= slice->bits[w];
+        cop_vocab_trie_visit(g->vocab, i, g->language, s, keep_what_fits, n);
+        return;
+    }
+    cop_vocab_trie_visit(g->vocab, -1, g->language, s, keep_what_fits, n);
 }
 
 // Is an end near enough behind each of the tokens? From what the language knows, else by looking once.
 static bool all_fit(cop_guide *g, cop_guide_state s, cop_guide_mask_entry *m, int32_t left) {
     cop_language *l = g->language;
+    cop_guide_state states[COP_GUIDE_SLICE_STATES];
     if (!g->all_bytes) return false;
     if (m->worst < 0 && l->type->reach && l->type->reach(l, s, cop_vocab_trie_longest(g->vocab)) <= left) return true;
     if (m->worst < 0) {
         narrowing n = {.guide = g};
-        cop_vocab_trie_visit(g->vocab, l, s, find_worst, &n);
+        int n_states = slice_states(g, s, 0, states);
+        for (int k = 0; k < n_states; k++) find_worst(&n, 0, states[k]);
+        cop_vocab_trie_visit(g->vocab, n_states < 0 ? -1 : 0, l, s, find_worst, &n);
         m->worst = n.worst;
     }
     return m->worst <= left;
@@ -286,7 +331,7 @@ void cop_guide_mask(cop_guide *g, cop_guide_state s, int left, uint64_t *bits) {
         memcpy(bits, m->bits, mask_words(g) * sizeof *bits);
     } else if (m) {
         narrowing n = {.guide = g, .left = left - 1, .bits = bits};
-        cop_vocab_trie_visit(g->vocab, g->language, s, keep_what_fits, &n);
+        narrow(g, s, &n);
         cop_vocab_trie_add_twins(g->vocab, bits);
         for (size_t i = 0; i < mask_words(g); i++) bits[i] &= m->bits[i];
     }

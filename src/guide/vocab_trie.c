@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "text/utf8.h"
 
 #define MAX_NODES ((size_t)1 << 22)
 
@@ -15,11 +16,14 @@ typedef struct twin {
     int32_t token, of;
 } twin;
 
+typedef COP_ARRAY(cop_trie_node) node_array;
+
 struct cop_vocab_trie {
     cop_vocab_trie_source source;
     uint64_t identity;
-    COP_ARRAY(cop_trie_node) nodes;
+    node_array nodes;
     COP_ARRAY(twin) twins;
+    cop_trie_slice slices[COP_TRIE_SLICES];
     int longest;
     uint32_t first[256];  // the root's children by byte, 0: none
 };
@@ -58,38 +62,132 @@ static cop_status sort_tokens(const cop_vocab_trie_source *source, sorted_token 
 }
 
 // A node's subtree ends where a node of its depth or less begins.
-static void close_nodes(cop_vocab_trie *v, uint32_t *open, size_t from, size_t to) {
+static void close_nodes(node_array *nodes, const uint32_t *open, size_t from, size_t to) {
     for (size_t d = to; d > from; d--) {
         uint32_t i = open[d - 1];
-        v->nodes.v[i].size_depth = (uint32_t)(v->nodes.n - i) << 10 | (uint32_t)(d - 1);
+        nodes->v[i].size_depth = (uint32_t)(nodes->n - i) << 10 | (uint32_t)(d - 1);
     }
 }
 
-static cop_status add_tokens(cop_vocab_trie *v, const sorted_token *list, size_t n) {
+// The trie of the sorted tokens without those whose bits are set; of the whole trie, twins are noted.
+static cop_status make_nodes(cop_vocab_trie *v, const sorted_token *list, size_t n, const uint64_t *without, node_array *nodes) {
     uint32_t open[COP_TRIE_MAX_DEPTH + 1];  // nodes on the way to the last token
     size_t depth = 0;
-    COP_TRY(cop_array_push(&v->nodes, ((cop_trie_node){COP_TRIE_NO_TOKEN << 8, 0})));
+    const sorted_token *last = NULL;
+    nodes->most = MAX_NODES - 1;
+    COP_TRY(cop_array_push(nodes, ((cop_trie_node){COP_TRIE_NO_TOKEN << 8, 0})));
     for (size_t i = 0; i < n; i++) {
         const sorted_token *t = &list[i];
         size_t same = 0;
-        while (i && same < t->bytes && same < t[-1].bytes && t->text[same] == t[-1].text[same]) same++;
-        if (i && same == t->bytes && same == t[-1].bytes) {
-            int32_t of = (int32_t)cop_trie_token(v->nodes.v[open[depth - 1]]);
-            COP_TRY(cop_array_push(&v->twins, ((twin){t->token, of})));
+        if (without && without[t->token / 64] >> (t->token % 64) & 1) continue;
+        while (last && same < t->bytes && same < last->bytes && t->text[same] == last->text[same]) same++;
+        if (last && same == t->bytes && same == last->bytes) {
+            int32_t of = (int32_t)cop_trie_token(nodes->v[open[depth - 1]]);
+            if (!without) COP_TRY(cop_array_push(&v->twins, ((twin){t->token, of})));
             continue;
         }
-        close_nodes(v, open, same, depth);
+        close_nodes(nodes, open, same, depth);
         for (depth = same; depth < t->bytes; depth++) {
-            open[depth] = (uint32_t)v->nodes.n;
+            open[depth] = (uint32_t)nodes->n;
             uint32_t token = depth + 1 == t->bytes ? (uint32_t)t->token : COP_TRIE_NO_TOKEN;
-            COP_TRY(cop_array_push(&v->nodes, ((cop_trie_node){token << 8 | (uint8_t)t->text[depth], 0})));
+            COP_TRY(cop_array_push(nodes, ((cop_trie_node){token << 8 | (uint8_t)t->text[depth], 0})));
         }
-        if ((int)t->bytes > v->longest) v->longest = (int)t->bytes;
+        last = t;
     }
-    close_nodes(v, open, 0, depth);
-    v->nodes.v[0].size_depth = (uint32_t)v->nodes.n << 10;
-    for (uint32_t p = 1; p < v->nodes.n; p += cop_trie_size(v->nodes.v[p])) v->first[cop_trie_byte(v->nodes.v[p])] = p;
+    close_nodes(nodes, open, 0, depth);
+    nodes->v[0].size_depth = (uint32_t)nodes->n << 10;
     return COP_OK;
+}
+
+static cop_status make_trie(cop_vocab_trie *v, const sorted_token *list, size_t n) {
+    COP_TRY(make_nodes(v, list, n, NULL, &v->nodes));
+    for (uint32_t p = 1; p < v->nodes.n; p += cop_trie_size(v->nodes.v[p])) v->first[cop_trie_byte(v->nodes.v[p])] = p;
+    for (size_t i = 0; i < n; i++)
+        if ((int)list[i].bytes > v->longest) v->longest = (int)list[i].bytes;
+    return COP_OK;
+}
+
+// ---- slices ----
+
+// How many characters a text has that slices are made of; -1: it has others.
+static int count_plain(const sorted_token *t) {
+    int count = 0;
+    for (size_t at = 0; at < t->bytes; count++) {
+        const uint8_t *p = (const uint8_t *)t->text + at;
+        int bytes = cop_utf8_measure(p, t->bytes - at, &(int){0});
+        if (!bytes || *p < ' ' || *p == '"' || *p == '\\' || *p == 0x7F) return -1;
+        at += (size_t)bytes;
+    }
+    return count;
+}
+
+static cop_status make_slice(cop_vocab_trie *v, const sorted_token *list, size_t n, int characters, cop_trie_slice *out) {
+    node_array rest = {0};
+    out->characters = characters;
+    out->bits = cop_alloc_array(((size_t)v->source.V + 63) / 64, sizeof *out->bits);
+    if (!out->bits) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
+    for (size_t i = 0; i < n; i++) {
+        int count = count_plain(&list[i]);
+        if (count > 0 && count <= characters) out->bits[list[i].token / 64] |= (uint64_t)1 << (list[i].token % 64);
+    }
+    cop_status st = make_nodes(v, list, n, out->bits, &rest);
+    out->rest = rest.v;
+    if (st) return st;
+    out->node = cop_alloc_array(rest.n, sizeof *out->node);
+    if (!out->node) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
+    uint32_t whole[COP_TRIE_MAX_DEPTH + 2] = {COP_TRIE_ROOT};
+    for (size_t p = 1; p < rest.n; p++) {
+        uint32_t depth = cop_trie_depth(rest.v[p]);
+        out->node[p] = whole[depth + 1] = cop_vocab_trie_child(v, whole[depth], cop_trie_byte(rest.v[p]));
+    }
+    return COP_OK;
+}
+
+const cop_trie_slice *cop_vocab_trie_slice(const cop_vocab_trie *v, int i) { return &v->slices[i]; }
+
+// What cop_slice_next collects: a few states.
+typedef struct few {
+    uint32_t v[COP_SLICE_MAX_NEXT];
+    int n;
+} few;
+
+static void step_all(uint32_t (*step)(void *, uint32_t, uint8_t), void *user, const few *from, int low, int high, few *to) {
+    for (int i = 0; i < from->n && to->n >= 0; i++)
+        for (int b = low; b <= high; b++) {
+            if (b == '"' || b == '\\') continue;
+            uint32_t s = step(user, from->v[i], (uint8_t)b);
+            int k = 0;
+            while (k < to->n && to->v[k] != s) k++;
+            if (!s || k == COP_SLICE_MAX_NEXT) {
+                to->n = -1;
+                return;
+            }
+            to->v[k] = s;
+            if (k == to->n) to->n++;
+        }
+}
+
+int cop_slice_next(uint32_t (*step)(void *user, uint32_t s, uint8_t byte), void *user, uint32_t s, uint32_t next[COP_SLICE_MAX_NEXT]) {
+    // Well-formed UTF-8: the first two bytes' ranges and how many more follow.
+    static const uint8_t forms[][5] = {{0xC2, 0xDF, 0x80, 0xBF, 0}, {0xE0, 0xE0, 0xA0, 0xBF, 1}, {0xE1, 0xEC, 0x80, 0xBF, 1},
+                                       {0xED, 0xED, 0x80, 0x9F, 1}, {0xEE, 0xEF, 0x80, 0xBF, 1}, {0xF0, 0xF0, 0x90, 0xBF, 2},
+                                       {0xF1, 0xF3, 0x80, 0xBF, 2}, {0xF4, 0xF4, 0x80, 0x8F, 2}};
+    few from = {{s}, 1}, out = {.n = 0};
+    step_all(step, user, &from, ' ', '~', &out);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms && out.n >= 0; i++) {
+        few a = {.n = 0}, b = {.n = 0}, c;
+        step_all(step, user, &from, forms[i][0], forms[i][1], &a);
+        if (a.n < 0) return -1;
+        step_all(step, user, &a, forms[i][2], forms[i][3], forms[i][4] ? &b : &out);
+        for (int more = forms[i][4]; more > 0 && b.n >= 0; more--) {
+            c = b;
+            b.n = 0;
+            step_all(step, user, &c, 0x80, 0xBF, more > 1 ? &b : &out);
+        }
+        if (b.n < 0) return -1;
+    }
+    if (out.n > 0) memcpy(next, out.v, (size_t)out.n * sizeof *next);
+    return out.n;
 }
 
 cop_status cop_vocab_trie_new(cop_vocab_trie **out, const cop_vocab_trie_source *source) {
@@ -101,12 +199,12 @@ cop_status cop_vocab_trie_new(cop_vocab_trie **out, const cop_vocab_trie_source 
     if (!v) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
     v->source = *source;
     v->identity = atomic_fetch_add(&identities, 1) + 1;
-    v->nodes.most = MAX_NODES - 1;
     v->twins.most = (size_t)source->V;
     sorted_token *list = NULL;
     size_t n = 0;
     cop_status st = sort_tokens(source, &list, &n);
-    if (!st) st = add_tokens(v, list, n);
+    if (!st) st = make_trie(v, list, n);
+    for (int i = 0; i < COP_TRIE_SLICES && !st; i++) st = make_slice(v, list, n, i ? 8 : 32, &v->slices[i]);
     cop_free(list);
     if (st) {
         cop_vocab_trie_free(v);
@@ -120,6 +218,11 @@ void cop_vocab_trie_free(cop_vocab_trie *v) {
     if (!v) return;
     cop_array_fini(&v->nodes);
     cop_array_fini(&v->twins);
+    for (int i = 0; i < COP_TRIE_SLICES; i++) {
+        cop_free(v->slices[i].bits);
+        cop_free(v->slices[i].rest);
+        cop_free(v->slices[i].node);
+    }
     cop_free(v);
 }
 
@@ -143,13 +246,13 @@ void cop_vocab_trie_add_twins(const cop_vocab_trie *v, uint64_t *bits) {
     }
 }
 
-void cop_vocab_trie_visit(const cop_vocab_trie *v, cop_language *l, cop_guide_state s,
+void cop_vocab_trie_visit(const cop_vocab_trie *v, int slice, cop_language *l, cop_guide_state s,
                           bool (*go_on)(void *user, int32_t token, cop_guide_state behind), void *user) {
     cop_guide_state behind[COP_TRIE_MAX_DEPTH + 2];
-    const cop_trie_node *nodes = v->nodes.v;
+    const cop_trie_node *nodes = slice < 0 ? v->nodes.v : v->slices[slice].rest;
     cop_guide_state (*step)(cop_language *, cop_guide_state, int32_t) = l->type->step;
     behind[0] = s;
-    for (uint32_t p = 1, end = (uint32_t)v->nodes.n; p < end;) {
+    for (uint32_t p = 1, end = cop_trie_size(nodes[0]); p < end;) {
         cop_trie_node node = nodes[p];
         uint32_t depth = cop_trie_depth(node), token = cop_trie_token(node);
         cop_guide_state next = step(l, behind[depth], cop_trie_byte(node));
@@ -177,6 +280,6 @@ static bool set_bit(void *user, int32_t token, cop_guide_state behind) {
 
 void cop_vocab_trie_walk(const cop_vocab_trie *v, cop_language *l, cop_guide_state s, uint64_t *bits) {
     memset(bits, 0, ((size_t)v->source.V + 63) / 64 * sizeof *bits);
-    cop_vocab_trie_visit(v, l, s, set_bit, bits);
+    cop_vocab_trie_visit(v, -1, l, s, set_bit, bits);
     cop_vocab_trie_add_twins(v, bits);
 }
