@@ -59,7 +59,7 @@ static int in(double v, double low, double high) { return v >= low && v <= high;
 static void check(const cop_question *q) {
     const cop_session_options *s = &q->session;
     size_t replies = q->n_prompts * (size_t)q->n;
-    must(in(q->n, 1, COP_MOST_CHOICES) && replies >= 1 && replies <= 2 * COP_MOST_CHOICES);
+    must(in(q->n, 1, COP_MOST_CHOICES) && replies >= 1 && replies <= COP_MOST_CHOICES);
     must(in(q->max_tokens, -1, 1 << 22) && in(q->logprobs, -1, COP_MAX_LOGPROBS) && in(q->slot, -1, COP_MAX_SLOTS - 1));
     must(in((double)s->temp, 0, 100) && in(s->top_k, 0, 1 << 24) && in((double)s->top_p, 0, 1) && in((double)s->min_p, 0, 1) && in((double)s->typical_p, 0, 1));
     must(in((double)s->repeat_penalty, 0.0099, 100) && in((double)s->frequency_penalty, -100, 100) && in((double)s->presence_penalty, -100, 100));

@@ -307,7 +307,7 @@ cop_status cop_question_common(cop_question *q) {
 
 static cop_status add_prompt(cop_question *q, cop_token_array *tokens, char *text) {
     size_t n = q->n_prompts;
-    if (n * (size_t)q->n >= COP_MOST_CHOICES) return cop_fail(COP_ERR_ARG, "prompt: more than %d replies to one request", COP_MOST_CHOICES);
+    if ((n + 1) * (size_t)q->n > COP_MOST_CHOICES) return cop_fail(COP_ERR_ARG, "prompt: more than %d replies to one request", COP_MOST_CHOICES);
     cop_token_array *prompts = cop_realloc(q->prompts, n * sizeof *prompts, (n + 1) * sizeof *prompts);
     if (prompts) q->prompts = prompts;
     char **texts = prompts ? cop_realloc(q->texts, n * sizeof *texts, (n + 1) * sizeof *texts) : NULL;

@@ -27,7 +27,7 @@ plain() {
     sed -E 's/"(id|item_id)":"(chatcmpl-|cmpl-|msg_|resp_)[0-9a-f]+/"\1":"\2ID/g; s/"created(_at)?":[0-9]+/"created\1":T/g
             s/"([a-z_]*(_ms|_second))":[-0-9.e+]+/"\1":T/g; s/"id_slot":[0-9]+/"id_slot":S/g; s/"slot":[0-9]+/"slot":S/g
             s/"(rows|cache_n|prompt_n|cached_tokens|tokens_cached|cache_read_input_tokens|input_tokens|seed|drafted|steps|draft_n|draft_n_accepted|accepted|accepted_prediction_tokens|rejected_prediction_tokens)":[0-9]+/"\1":N/g
-            s/"accepted_by_depth":\[[0-9,]*\]/"accepted_by_depth":[N]/g'
+            s/"system_fingerprint":"[^"]*"/"system_fingerprint":"V"/g; s/"accepted_by_depth":\[[0-9,]*\]/"accepted_by_depth":[N]/g'
 }
 # ask PATH [BODY [CURL OPTIONS]]: the question, the reply and its code.
 ask() {
