@@ -58,7 +58,7 @@ cop_rx cop_rx_one_of(cop_regex_set *set, const char *const *texts, const size_t 
 //   . [...] [^...] \d \w \s \D \W \S \p{L} \p{Lu} \p{Script=Greek} \P{..} \n \r \t \v \f \0 \cX \xHH \uXXXX \u{X..}
 //   (...) (?:...) (?<name>...)  |  * + ? {m} {m,} {m,n} and their lazy forms (the same language)
 //   ^ $ \A \z \b \B (?=...) (?!...)  anywhere but inside an unlimited repetition;  (?<=...) (?<!...) at the end
-//   (?i) (?s) at the beginning (i: ASCII letters only)
+//   (?i) (?s) at the beginning, (?i:...) (?s:...) (?-i:...) for a group (i: ASCII letters only)
 // Refused by name: backreferences, atomic groups, possessive quantifiers, conditionals, other flags.
 typedef enum cop_rx_how {
     COP_RX_WHOLE = 0,   // the whole text matches

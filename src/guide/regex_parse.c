@@ -239,11 +239,29 @@ static cop_status skip_group_name(parser *p) {
     return COP_OK;
 }
 
+// (?i: (?-s: and so on: flags for a group.
+static bool take_group_flags(parser *p) {
+    bool on = true, any_case = p->any_case, dot_all = p->dot_all;
+    size_t n = 1;
+    for (; p->at + n < p->bytes && p->text[p->at + n] != ':'; n++) {
+        char c = p->text[p->at + n];
+        if (c == '-') on = false;
+        else if (c == 'i') any_case = on;
+        else if (c == 's') dot_all = on;
+        else if (c != 'u') return false;
+    }
+    if (!is_at(p, "?") || p->at + n >= p->bytes) return false;
+    p->any_case = any_case;
+    p->dot_all = dot_all;
+    p->at += n + 1;
+    return true;
+}
+
 // Behind ( : what kind of group; -1: nothing but a group.
 static cop_status parse_group_kind(parser *p, int *kind) {
     *kind = -1;
     if (!is_at(p, "?")) return is_at(p, "*") ? cop_fail(COP_ERR_UNSUPPORTED, "pattern: (* at byte %zu", p->at) : COP_OK;
-    if (take(p, "?:")) return COP_OK;
+    if (take_group_flags(p)) return COP_OK;
     if (take(p, "?=")) return *kind = COP_SYNTAX_AHEAD, COP_OK;
     if (take(p, "?!")) return *kind = COP_SYNTAX_NOT_AHEAD, COP_OK;
     if (take(p, "?<=")) return *kind = COP_SYNTAX_BEHIND, COP_OK;
@@ -258,10 +276,13 @@ static cop_status parse_group_kind(parser *p, int *kind) {
 static cop_status parse_group(parser *p, uint32_t *out) {
     int kind;
     size_t begin = p->at;
+    bool any_case = p->any_case, dot_all = p->dot_all;
     COP_TRY(parse_group_kind(p, &kind));
     if (++p->depth > MAX_NESTING) return cop_fail(COP_ERR_LIMIT, "pattern: groups are nested more than %d deep", MAX_NESTING);
     COP_TRY(parse_alternatives(p, out));
     p->depth--;
+    p->any_case = any_case;
+    p->dot_all = dot_all;
     if (!take(p, ")")) return cop_fail(COP_ERR_FORMAT, "pattern: ( without ) at byte %zu", begin - 1);
     if (kind < 0) return COP_OK;
     uint32_t inner = *out;

@@ -93,12 +93,34 @@ static void a_grammar_that_is_wrong_is_refused_with_its_line(void **state) {
     }
 }
 
+static void lark_is_read_as_llguidance_reads_it(void **state) {
+    (void)state;
+    const example list[] = {
+        {"start: \"a\" | \"bc\"i", {"a", "bc", "BC", "bC"}, {"", "A"}},
+        {"start: NAME \"=\" NUMBER // a comment\nNAME: /[a-z]+/\nNUMBER: \"0\"..\"9\"+\n%ignore /[ \\t]+/", {"a=1", " ab =  12 ", "a= 1"}, {"a", "a b=1", "a=\n1"}},
+        {"start: item (\",\" item)*\n?item: \"x\"\n    | \"(\" start \")\"\n", {"x", "x,x", "(x,(x)),x"}, {"", "(x", "x,"}},
+        {"start: X ~ 2..3 Y?\nX: \"x\" \"z\"?\nY: (\"a\" | \"b\") ~ 2", {"xx", "xzxxab", "xxbb"}, {"x", "xxxx", "xxa"}},
+        {"start: [\"a\"] \"b\"{2}", {"bb", "abb"}, {"ab", "b"}},
+        {"start: A\nA: /[a-z]+/ & /.{3}/ & ~/b.*/", {"abc"}, {"ab", "bcd", "ab1"}},
+        {"start: WORDS\nWORDS: /(?s:.*)/ & ~(/(?s:.*)/ \"--\" /(?s:.*)/)", {"", "a-b", "\n"}, {"a--b", "---"}},
+        {"start: text \"!\"\ntext[lazy]: /.*;/", {"ab;!", ";!"}, {"a;b;!", "ab;"}},
+        {"start: code \"after\"\ncode[stop=\"END\"]: /[A-Za-z ]*/", {"abENDafter"}, {"abENDENDafter", "ab"}},
+        {"%import common.INT\n%import common (WS_INLINE -> WS, CNAME)\nstart: CNAME INT\n%ignore WS", {"a1 12", " x 3"}, {"1"}},
+        {"start: \"<\" %json {\"type\": \"boolean\"} \">\" start?", {"<true>", "<false><true>"}, {"<>", "<1>", "<true"}},
+        {"start: SUB\nSUB: %regex {\"substring_words\": \"ab cd, e\"}", {"", "ab", "ab cd", "cd, e", ", e"}, {"b", "ab e"}},
+        {"%llguidance {\"no_forcing\": true}\nstart: x{2,3}\nx.3: \"a\" -> one\n | \"b\" -> two", {"ab", "bbb"}, {"a"}},
+    };
+    check_examples(list, sizeof list / sizeof *list);
+}
+
 static void walks_through_masks_end_within_their_budget(void **state) {
     (void)state;
     static const char *const list[] = {
         json_gbnf, "root ::= \"(\" root \")\" | [a-c]+", "root ::= root \"+\" root | [0-9]+", "root ::= \"a\" root \"b\" | \"abc\" | \"\"",
         "root ::= \"{\" (root (\",\" root)*)? \"}\" | \"true\" | \"null\"", "root ::= x x x\nx ::= \"ab\" | \"a\" x | \"\"",
-        "root ::= <tool> \"(\" root? \")\" | !<tool> \"ab\""};
+        "root ::= <tool> \"(\" root? \")\" | !<tool> \"ab\"",
+        "start: \"{\" %json {\"type\": \"object\", \"properties\": {\"a\": {\"enum\": [1, true, null]}}, \"required\": [\"a\"], \"additionalProperties\": false} \"}\" (\",\" start)?",
+        "start: pair (\",\" pair)*\npair: NAME \":\" (NAME | \"(\" start \")\")\nNAME: /[a-c]+/ & ~\"ab\"\n%ignore \" \""};
     uint64_t seed = 9;
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         cop_guide *g, *other;
@@ -293,6 +315,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gbnf_is_read_as_llama_cpp_reads_it),
         cmocka_unit_test(a_grammar_that_is_wrong_is_refused_with_its_line),
+        cmocka_unit_test(lark_is_read_as_llguidance_reads_it),
         cmocka_unit_test(walks_through_masks_end_within_their_budget),
         cmocka_unit_test(a_token_is_a_symbol_by_name_and_number),
         cmocka_unit_test(a_loop_comes_back_to_the_same_state),

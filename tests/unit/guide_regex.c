@@ -54,6 +54,7 @@ static void a_whole_text_is_matched(void **state) {
         {".", {"a", "é"}, {"\n", "\r", "\xE2\x80\xA8", ""}},
         {"(?s).", {"\n"}, {""}},
         {"(?i)aB[x-z]", {"Abz", "aBX"}, {"ab", "abw"}},
+        {"a(?i:b(?-i:c))(?s:.).", {"aBc\nx", "abc-y"}, {"aBC-x", "Abc-x", "abc-\n"}},
         {"\\d+", {"0", "12345"}, {"", "\xD9\xA3", "1a"}},
         {"\\w\\W\\s\\S", {"a-\t-", "_é\xC2\xA0x"}, {"a- ", "aaaa"}},
         {"\\p{Lu}\\p{L}+", {"Éa", "Zß"}, {"éa", "A"}},
