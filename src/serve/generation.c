@@ -175,8 +175,13 @@ static void end_choice(cop_generation *g, cop_choice *c, const cop_event *e) {
     if (!g->status && g->out) note_failure(g, g->form->finish(g, c, g->out));
 }
 
+static void tell_trees(cop_generation *g, cop_choice *c, const cop_event *e) {
+    for (int i = 0; i < e->n_trees && g->out && g->form->tree && !g->status; i++) note_failure(g, g->form->tree(g, c, &e->trees[i], g->out));
+}
+
 static void take_event(cop_generation *g, cop_choice *c, const cop_event *e) {
     note_failure(g, keep_tokens(c, e));
+    tell_trees(g, c, e);
     if (!g->status && e->bytes) note_failure(g, take_text(c, e));
     if (e->done) end_choice(g, c, e);
 }

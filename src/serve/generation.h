@@ -39,6 +39,7 @@ typedef struct cop_form {
     const char *prefix;  // of ids
     cop_status (*begin)(cop_generation *g, cop_char_array *out);  // of a stream; may be NULL
     cop_status (*piece)(cop_generation *g, cop_choice *c, const cop_tool_event *piece, cop_char_array *out);
+    cop_status (*tree)(cop_generation *g, cop_choice *c, const cop_tree_event *tree, cop_char_array *out);  // of a step; may be NULL
     cop_status (*finish)(cop_generation *g, cop_choice *c, cop_char_array *out);
     cop_status (*end)(cop_generation *g, cop_char_array *out);
     cop_status (*failed)(cop_generation *g, cop_char_array *out);  // in the middle of a stream; NULL: the family's error

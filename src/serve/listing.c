@@ -72,6 +72,19 @@ static json_t *special_text(const cop_tokenizer *tok, int32_t id) {
     return cop_clean_json(text, id < 0 ? 0 : bytes);
 }
 
+static void add_method(json_t *list, const char *name, const char *summary) {
+    json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "summary", summary));
+}
+
+// What a request may choose from, in its object `coppice`.
+static json_t *methods_json(void) {
+    json_t *draft = json_array(), *verify = json_array(), *control = json_array();
+    for (int i = 0; cop_drafters[i]; i++) add_method(draft, cop_drafters[i]->name, cop_drafters[i]->summary);
+    for (int i = 0; cop_verifiers[i]; i++) add_method(verify, cop_verifiers[i]->name, cop_verifiers[i]->summary);
+    for (int i = 0; cop_controllers[i]; i++) add_method(control, cop_controllers[i]->name, cop_controllers[i]->summary);
+    return json_pack("{s:o, s:o, s:o}", "draft", draft, "verify", verify, "control", control);
+}
+
 void cop_serve_props(cop_exchange *x) {
     const cop_server *s = x->server;
     const cop_tokenizer *tok = s->engine->tokenizer;
@@ -84,5 +97,6 @@ void cop_serve_props(cop_exchange *x) {
     json_t *drafting = json_pack("{s:s?, s:s?, s:s?}", "draft", s->options.session.draft, "verify", s->options.session.verify, "control",
                                  s->options.session.control);
     if (v) json_object_set_new(v, "coppice", drafting);
+    if (v) json_object_set_new(v, "methods", methods_json());
     cop_reply_json(x, 200, v);
 }

@@ -74,6 +74,20 @@ static cop_status piece(cop_generation *g, cop_choice *c, const cop_tool_event *
     return cop_append_event(out, NULL, choice_chunk(g, c, delta, NULL));
 }
 
+static cop_status tree(cop_generation *g, cop_choice *c, const cop_tree_event *t, cop_char_array *out) {
+    static const char *const fates[] = {[COP_PRUNED] = "pruned", [COP_REJECTED] = "rejected", [COP_ACCEPTED] = "accepted"};
+    json_t *tokens = json_array(), *parents = json_array(), *names = json_array();
+    for (int i = 0; i < t->n; i++) {
+        json_array_append_new(tokens, cop_piece_json(g->question->served->tokenizer, t->tokens[i]));
+        json_array_append_new(parents, json_integer(t->parents[i]));
+        json_array_append_new(names, json_string(fates[t->fates[i]]));
+    }
+    json_t *v = choice_chunk(g, c, json_object(), NULL);
+    json_t *told = json_pack("{s:{s:o, s:o, s:o}}", "tree", "tokens", tokens, "parents", parents, "fates", names);
+    if (v) json_object_set_new(v, "coppice", told);
+    return cop_append_event(out, NULL, v);
+}
+
 static cop_status finish(cop_generation *g, cop_choice *c, cop_char_array *out) {
     json_t *v = choice_chunk(g, c, json_object(), cop_finish_word(c));
     if (v) json_object_set_new(v, "timings", cop_timings_json(c));
@@ -91,7 +105,7 @@ static cop_status end(cop_generation *g, cop_char_array *out) {
 }
 
 static const cop_form form = {
-    .dialect = COP_DIALECT_OPENAI, .prefix = "chatcmpl-", .begin = begin, .piece = piece, .finish = finish, .end = end, .whole = whole};
+    .dialect = COP_DIALECT_OPENAI, .prefix = "chatcmpl-", .begin = begin, .piece = piece, .tree = tree, .finish = finish, .end = end, .whole = whole};
 
 void cop_serve_chat(cop_exchange *x) {
     cop_question *q = cop_read_question(x, cop_question_chat);

@@ -71,7 +71,7 @@ def hang_up(at, rng):
 def read_slowly(at, rng):
     s = connect(at)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    s.sendall(raw("/v1/completions", json.dumps(dict(PROMPT, max_tokens=100, stream=True)).encode()))
+    s.sendall(raw("/v1/completions", json.dumps(dict(PROMPT, max_tokens=100, stream=True)).encode(), "Connection: close\r\n"))
     for _ in range(20):
         if not s.recv(64):
             break
