@@ -54,7 +54,7 @@ typedef struct cop_draft_args {
 #define COP_DRAFT_ARGS(type, field, model)                                                                                            \
     {0, "draft", COP_ARG_TEXT, offsetof(type, field.draft), 0, 0, "NAMES",                                                            \
      "drafters: auto (default), none, or NAME[:option=value,...][+NAME...]; `coppice methods`"},                                      \
-    {0, "draft-model", COP_ARG_TEXT, offsetof(type, model.draft_model), 0, 0, "M", "a smaller model of the same vocabulary to draft with"}, \
+    {0, "draft-model", COP_ARG_TEXT, offsetof(type, model.draft_model), 0, 0, "M", "a smaller model to draft with, of the same vocabulary unless --draft translate"}, \
     {0, "verify", COP_ARG_TEXT, offsetof(type, field.verify), 0, 0, "NAME", "verifier; default coupled, which changes no text"},      \
     {0, "control", COP_ARG_TEXT, offsetof(type, field.control), 0, 0, "NAME",                                                         \
      "controller, NAME[:option=value,...]; default auto with --draft auto, else fixed"},                                              \

@@ -105,6 +105,7 @@ static cop_status read_line(cop_cli_line *l, bool *ended) {
         if (c == EOF && ferror(stdin)) return cop_fail(COP_ERR_IO, "standard input: %s", strerror(errno));
         return COP_OK;
     }
+    el_set(l->editor, EL_PREP_TERM, 1);  // before the prompt: a Ctrl-C that comes with it is a key already
     const char *line = el_gets(l->editor, &n);
     *ended = !line || n <= 0;
     if (*ended || l->interrupted) return COP_OK;

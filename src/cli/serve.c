@@ -47,7 +47,7 @@ static const cop_arg options[] = {
     {0, "chat-template-file", COP_ARG_TEXT, FIELD(template), 0, 0, "FILE", "a chat template instead of the model's"},
     COP_LORA_ARG(serve_args, model),
     {0, "draft", COP_ARG_TEXT, FIELD(draft), 0, 0, "NAMES", "drafters where a request does not say: auto (default), none, NAME[:option=value,...][+NAME...]"},
-    {0, "draft-model", COP_ARG_TEXT, FIELD(model.draft_model), 0, 0, "M", "a smaller model of the same vocabulary to draft with"},
+    {0, "draft-model", COP_ARG_TEXT, FIELD(model.draft_model), 0, 0, "M", "a smaller model to draft with, of the same vocabulary unless --draft translate"},
     {0, "verify", COP_ARG_TEXT, FIELD(verify), 0, 0, "NAME", "verifier; default coupled, which changes no text"},
     {0, "control", COP_ARG_TEXT, FIELD(control), 0, 0, "NAME", "controller; default auto with --draft auto, else fixed"},
     COP_SAMPLING_ARGS(serve_args, sampling),

@@ -10,6 +10,7 @@ extern const cop_drafter_type cop_drafter_recycle;
 extern const cop_drafter_type cop_drafter_pool;
 extern const cop_drafter_type cop_drafter_retrieve;
 extern const cop_drafter_type cop_drafter_model;
+extern const cop_drafter_type cop_drafter_translate;
 extern const cop_drafter_type cop_drafter_swift;
 extern const cop_drafter_type cop_drafter_pearl;
 
@@ -22,6 +23,7 @@ const cop_drafter_type *const cop_drafters[] = {
     &cop_drafter_retrieve,
     &cop_drafter_model,
     &cop_drafter_pearl,
+    &cop_drafter_translate,
     &cop_drafter_swift,
     NULL,
 };

@@ -6,6 +6,7 @@
 #define COP_DRAFT_DRAFT_H
 
 #include "model/model.h"
+#include "text/tokenizer.h"
 #include "tree/plugin.h"
 
 enum {
@@ -15,6 +16,7 @@ enum {
     COP_NEEDS_ROWS = 8,          // observe reads the logits of all rows
     COP_COSTLY = 16,             // proposing costs forwards: a controller weighs it before asking
     COP_IN_AUTO = 32,            // one of those that `--draft auto` chooses from
+    COP_TRANSLATES = 128,        // its second model may have another vocabulary
     COP_NEEDS_STORE = 64         // an option names its file, or the session is refused
 };
 
@@ -25,7 +27,8 @@ typedef struct cop_draft_setup {
     cop_seq *target_seq;           // the session's, for drafters that run the target itself: they use scratch
     cop_workspace *target_ws;      // slots and this workspace between steps, and commit nothing
     const cop_adapter_set *target_adapters;  // in force for the session's rows
-    const cop_model *draft;        // second model of the same vocabulary, or NULL
+    const cop_model *draft;        // second model, of the same vocabulary unless the drafter translates, or NULL
+    const cop_tokenizer *tokenizer, *draft_tokenizer;  // of both models; may be NULL in tests of drafters that read no text
     cop_kv_type cache_type;
     const cop_sampling *sampling;
     bool draws;                    // the verifier takes draws: the tree stores their distributions

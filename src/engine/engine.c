@@ -39,13 +39,13 @@ static cop_status check_vocabulary(const cop_engine *e, const cop_tokenizer *dra
 
 static cop_status open_draft_model(cop_engine *e, const char *name, const cop_model_options *options) {
     char path[COP_PATH_MAX];
-    cop_tokenizer *tokenizer = NULL;
     COP_TRY(cop_model_locate(path, name));
     COP_TRY(cop_model_open(&e->draft_model, path, e->pool, options));
-    COP_TRY(cop_vocab_open(&tokenizer, e->draft_model->file));
-    cop_status st = check_vocabulary(e, tokenizer, path);
-    cop_tokenizer_free(tokenizer);
-    return st;
+    COP_TRY(cop_vocab_open(&e->draft_tokenizer, e->draft_model->file));
+    if (!check_vocabulary(e, e->draft_tokenizer, path)) return COP_OK;
+    const char *why = cop_error_text();
+    e->draft_differs = cop_text_copy(why, strlen(why));
+    return e->draft_differs ? COP_OK : cop_fail(COP_ERR_NOMEM, "%s: cannot allocate", path);
 }
 
 static cop_status open_engine(cop_engine *e, const char *name, const cop_engine_options *o) {
@@ -83,6 +83,8 @@ void cop_engine_close(cop_engine *e) {
     cop_tokenizer_free(e->tokenizer);
     cop_model_close(e->model);
     cop_model_close(e->draft_model);
+    cop_tokenizer_free(e->draft_tokenizer);
+    cop_free(e->draft_differs);
     cop_pool_free(e->pool);
     cop_lock_free(e->lock);
     cop_free(e);

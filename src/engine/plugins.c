@@ -38,12 +38,21 @@ static int32_t any_token(void *engine, uint64_t draw) {
     return s->tokens[0];
 }
 
+// A second model that is there, and speaks the drafter's language.
+static cop_status check_second_model(const cop_engine *e, const cop_drafter_type *type) {
+    if (!(type->needs & COP_NEEDS_SECOND_MODEL)) return COP_OK;
+    if (!e->draft_model) return cop_fail(COP_ERR_ARG, "drafter %s: needs a second model (--draft-model M)", type->name);
+    if (e->draft_differs && !(type->needs & COP_TRANSLATES))
+        return cop_fail(COP_ERR_UNSUPPORTED, "drafter %s: %s; drafter translate goes by way of the text", type->name, e->draft_differs);
+    return COP_OK;
+}
+
 static cop_status start_drafter(cop_session *s, cop_drafter *d) {
     const cop_engine *e = s->engine;
-    if (d->type->needs & COP_NEEDS_SECOND_MODEL && !e->draft_model)
-        return cop_fail(COP_ERR_ARG, "drafter %s: needs a second model (--draft-model M)", d->type->name);
+    COP_TRY(check_second_model(e, d->type));
     const cop_draft_setup setup = {.max_nodes = s->max_nodes, .max_tokens = s->context, .V = e->model->desc.V, .target = e->model,
                                    .target_seq = s->seq, .target_ws = s->ws, .target_adapters = &s->adapters, .draft = e->draft_model,
+                                   .tokenizer = e->tokenizer, .draft_tokenizer = e->draft_tokenizer,
                                    .cache_type = cop_cache_get_shape(s->cache)->type, .sampling = cop_sampler_get(s->sampler), .draws = s->draws,
                                    .any_token = any_token, .engine = s};
     if (d->type->start) COP_TRY(d->type->start(d->state, &setup));
@@ -72,10 +81,16 @@ static cop_status open_drafter(cop_session *s, const char *text, size_t bytes) {
     return add_drafter(s, type, options);
 }
 
+// A model that was named to draft with is not left out in silence.
+static cop_status check_auto(const cop_engine *e) {
+    return e->draft_differs ? cop_fail(COP_ERR_UNSUPPORTED, "%s; drafter translate goes by way of the text", e->draft_differs) : COP_OK;
+}
+
 static cop_status open_auto(cop_session *s) {
+    COP_TRY(check_auto(s->engine));
     for (int i = 0; cop_drafters[i]; i++) {
         const cop_drafter_type *type = cop_drafters[i];
-        if (!(type->needs & COP_IN_AUTO) || (type->needs & COP_NEEDS_SECOND_MODEL && !s->engine->draft_model)) continue;
+        if (!(type->needs & COP_IN_AUTO) || check_second_model(s->engine, type)) continue;
         COP_TRY(add_drafter(s, type, type->auto_options));
     }
     return COP_OK;
@@ -156,13 +171,13 @@ static cop_status check_drafter(const cop_engine *e, const char *text, size_t by
     const cop_drafter_type *type;
     COP_TRY(split("drafter", text, bytes, copy, &name, &options));
     COP_TRY(cop_drafter_find(&type, copy, name));
-    if (type->needs & COP_NEEDS_SECOND_MODEL && !e->draft_model)
-        return cop_fail(COP_ERR_ARG, "drafter %s: needs a second model (--draft-model M)", type->name);
+    COP_TRY(check_second_model(e, type));
     return check_options(type->options, type->state_size, type->name, options);
 }
 
 static cop_status check_drafters(const cop_engine *e, const char *text) {
-    if (!text || !*text || !strcmp(text, "none") || !strcmp(text, "auto")) return COP_OK;
+    if (!text || !*text || !strcmp(text, "none")) return COP_OK;
+    if (!strcmp(text, "auto")) return check_auto(e);
     for (size_t n; *text; text += n + (text[n] == '+')) {
         n = strcspn(text, "+");
         COP_TRY(check_drafter(e, text, n));

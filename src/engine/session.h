@@ -29,7 +29,9 @@ struct cop_engine {
     cop_pool *pool;
     cop_model *model;
     cop_tokenizer *tokenizer;
-    cop_model *draft_model;  // a second model of the same vocabulary, or NULL
+    cop_model *draft_model;  // a second model, or NULL
+    cop_tokenizer *draft_tokenizer;
+    char *draft_differs;     // why its tokens are not the model's; NULL: they are
     cop_lock *lock;          // of the list of adapters and of the trie
     cop_vocab_trie *trie;    // of the vocabulary, made when the first guide wants it
     cop_loaded_adapter *adapters;

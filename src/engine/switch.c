@@ -38,6 +38,7 @@ cop_status cop_switch_open(cop_switch **out, const cop_session *s, const char *t
     const cop_engine *e = s->engine;
     if (name != 7 || memcmp(text, "entropy", 7)) return cop_fail(COP_ERR_ARG, "switch %.*s: must be entropy[:option=value,...]", (int)(name < 40 ? name : 40), text);
     if (!e->draft_model) return cop_fail(COP_ERR_ARG, "switch entropy: needs a second model (--draft-model M)");
+    if (e->draft_differs) return cop_fail(COP_ERR_UNSUPPORTED, "switch entropy: %s", e->draft_differs);
     cop_switch *w = cop_alloc(sizeof *w);
     if (!w) return cop_fail(COP_ERR_NOMEM, "switch: cannot allocate");
     cop_options_init(options, w);

@@ -243,9 +243,34 @@ static void a_drafter_without_its_model_is_refused(void **state) {
     assert_int_equal(cop_session_open(&s, e, &so), COP_ERR_ARG);
     assert_non_null(strstr(cop_error_text(), "--draft-model"));
     cop_engine_close(e);
+}
+
+static void a_draft_model_of_another_vocabulary_is_refused_unless_it_is_translated(void **state) {
+    (void)state;
+    static const char *const refused[] = {"model", "auto", "pearl", "copy+model"};
+    cop_engine *e;
+    cop_session *s;
+    cop_engine_options o = cop_engine_defaults();
+    o.keep_packed = 0;
     o.draft_model = "tests/data/tiny-gemma3-a.gguf";
-    assert_int_equal(cop_engine_open(&e, "tests/data/tiny-llama-a.gguf", &o), COP_ERR_UNSUPPORTED);
-    assert_non_null(strstr(cop_error_text(), "another tokenizer"));
+    assert_int_equal(cop_engine_open(&e, "tests/data/tiny-llama-a.gguf", &o), COP_OK);
+    for (int i = 0; i < 4; i++) {
+        cop_session_options so = seeded(0);
+        so.draft = refused[i];
+        assert_int_equal(cop_session_open(&s, e, &so), COP_ERR_UNSUPPORTED);
+        assert_non_null(strstr(cop_error_text(), "another tokenizer"));
+    }
+    for (uint64_t seed = 0; seed < 3; seed++) {
+        uint64_t plain, hash;
+        cop_session_options so = seeded(seed);
+        cop_session_close(write(e, &so, &plain));
+        so.draft = "translate:stop=0";
+        s = write(e, &so, &hash);
+        assert_true(hash == plain);
+        assert_true(s->stats.drafted > 0);
+        cop_session_close(s);
+    }
+    cop_engine_close(e);
 }
 
 int main(void) {
@@ -258,6 +283,7 @@ int main(void) {
         cmocka_unit_test(a_switch_between_equal_models_changes_nothing),
         cmocka_unit_test(drafts_that_are_drawn_run_to_the_end),
         cmocka_unit_test(a_drafter_without_its_model_is_refused),
+        cmocka_unit_test(a_draft_model_of_another_vocabulary_is_refused_unless_it_is_translated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
