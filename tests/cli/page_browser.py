@@ -44,7 +44,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         elif self.path == "/props":
             self.reply(200, {"default_generation_settings": {"n_ctx": 2048, "params": {"temperature": 0.8, "top_p": 0.95, "top_k": 40}},
                              "coppice": {"draft": "auto", "verify": "coupled", "control": "auto"},
-                             "methods": {"draft": [{"name": "auto", "summary": "whatever pays"}, {"name": "copy", "summary": "repeat <b>what</b> came"}],
+                             "methods": {"draft": [{"name": "copy", "summary": "repeat <b>what</b> came"}],
                                          "verify": [{"name": "coupled", "summary": "lossless"}], "control": [{"name": "auto", "summary": "measured"}]}})
         elif self.path == "/v1/models":
             self.reply(200, {"data": [{"id": "fake-model"}]})
@@ -297,8 +297,8 @@ def test_trouble(b, url):
 
 def test_settings(b, url):
     b.open(url)
-    b.wait("document.querySelectorAll('#f-draft option').length === 3")
-    check("methods are those that the server lists", b.run("document.querySelectorAll('#f-draft option')[2].textContent") == "copy – repeat <b>what</b> came")
+    b.wait("document.querySelectorAll('#f-draft option').length === 4")
+    check("methods are those that the server lists", b.run("document.querySelectorAll('#f-draft option')[3].textContent") == "copy – repeat <b>what</b> came")
     b.run("document.getElementById('settings').open = true")
     for key, value in (("temperature", "0"), ("seed", "42"), ("max_tokens", "64"), ("system", "Be brief."), ("draft", "copy")):
         b.run("{const e = document.getElementById('f-%s'); e.value = '%s'; e.dispatchEvent(new Event('change'));}" % (key, value))
