@@ -14,7 +14,8 @@ static cop_status open_file(cop_guide **out, cop_engine *engine, const char *pat
     COP_TRY(cop_file_read(path, MOST_FILE, &text, &bytes));
     cop_status st = cop_guide_open(out, engine, kind, text, bytes);
     cop_free(text);
-    return st ? cop_fail(st, "%s: %s", path, cop_error_text()) : COP_OK;
+    if (st) cop_fail_note("%s", path);
+    return st;
 }
 
 static cop_status open_choice(cop_guide **out, cop_engine *engine, const char *text) {

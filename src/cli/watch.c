@@ -64,7 +64,7 @@ static json_t *piece_json(const cop_session *s, int32_t token) {
 static json_t *node_json(const cop_session *s, const cop_node *n, cop_fate fate) {
     static const char *const fates[] = {"pruned", "rejected", "accepted"};
     json_t *logp = n->logp <= 0 ? json_real((double)n->logp) : json_null();
-    const char *source = n->parent < 0 ? NULL : s->drafters[n->source].type->name;
+    const char *source = n->parent < 0 ? NULL : cop_session_source(s, n->source);
     return json_pack("{s:i, s:o, s:i, s:s?, s:o, s:i, s:s}", "token", n->token, "text", piece_json(s, n->token), "parent", n->parent, "source", source,
                      "logp", logp, "bucket", n->bucket, "fate", fates[fate]);
 }

@@ -11,10 +11,7 @@
 #include "guide/guide.h"
 
 #define MOST_FORCED 64    // tokens of one forced text that are looked at
-#define MOST_BRANCHES 6   // continuations that are drafted whole
 #define MOST_BRANCH_TOKENS 96
-#define BRANCH_DEPTH 2    // choices behind one another that are drafted
-#define GUIDE_SOURCE (COP_MAX_DRAFTERS - 1)  // its nodes' drafter, for controllers
 
 struct cop_guiding {
     cop_guide *guide;
@@ -83,35 +80,40 @@ static int add(cop_tree *tree, int parent, int32_t token, int n_siblings) {
     return node;
 }
 
-// Forced text below node, then all continuations when they are few. Returns the last node.
-static void grow(cop_guiding *g, cop_tree *tree, int node, cop_guide_state state, int depth) {
+// How many continuations are drafted whole, how many choices behind one another, and nodes in all: few rows, nearly free
+// ones, when nobody prunes what does not pay.
+typedef struct appetite {
+    int branches, depth, nodes;
+} appetite;
+static const appetite small = {3, 1, 7}, large = {6, 2, 32};
+
+// Forced text below node, then all continuations when they are few.
+static void grow(cop_guiding *g, cop_tree *tree, const appetite *want, int node, cop_guide_state state, int depth) {
     int32_t tokens[MOST_FORCED > MOST_BRANCH_TOKENS ? MOST_FORCED : MOST_BRANCH_TOKENS];
     for (int n; node >= 0 && (n = cop_guide_forced(g->guide, state, tokens, MOST_FORCED)) > 0;)
         for (int i = 0; i < n && node >= 0; i++) {
             node = add(tree, node, tokens[i], 1);
             state = cop_guide_advance(g->guide, state, tokens[i]);
         }
-    if (node < 0 || depth >= BRANCH_DEPTH) return;
-    int n = cop_guide_branches(g->guide, state, MOST_BRANCHES, tokens, MOST_BRANCH_TOKENS);
+    if (depth == 0) g->n_forced = node < 0 ? tree->n_nodes - 1 : node;
+    if (node < 0 || depth >= want->depth) return;
+    int n = cop_guide_branches(g->guide, state, want->branches, tokens, MOST_BRANCH_TOKENS);
     const int32_t *t = tokens;
     for (int i = 0; i < n; i++, t++) {
+        if (tree->n_nodes - g->n_forced > want->nodes) return;
         int at = node;
         cop_guide_state s = state;
         for (; *t >= 0; t++) {
             if (at >= 0) at = add(tree, at, *t, at == node ? n : 1);
             s = cop_guide_advance(g->guide, s, *t);
         }
-        if (at >= 0) grow(g, tree, at, s, depth + 1);
+        if (at >= 0) grow(g, tree, want, at, s, depth + 1);
     }
 }
 
 void cop_guiding_propose(cop_session *s) {
-    cop_tree *tree = &s->tree;
-    tree->source = GUIDE_SOURCE;
-    grow(s->guiding, tree, COP_TREE_ROOT, s->guiding->state, 0);
-    int n = 0;
-    while (n + 1 < tree->n_nodes && tree->nodes[n + 1].parent == n && tree->nodes[n + 1].logp == 0) n++;
-    s->guiding->n_forced = n;
+    s->tree.source = COP_GUIDE_SOURCE;
+    grow(s->guiding, &s->tree, s->n_drafters && s->controller->prune ? &large : &small, COP_TREE_ROOT, s->guiding->state, 0);
 }
 
 // ---- the tree -------------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ static cop_status start_drafter(cop_session *s, cop_drafter *d) {
 }
 
 static cop_status add_drafter(cop_session *s, const cop_drafter_type *type, const char *options) {
-    if (s->n_drafters == COP_MAX_DRAFTERS) return cop_fail(COP_ERR_ARG, "more than %d drafters", COP_MAX_DRAFTERS);
+    int most = s->guiding ? COP_GUIDE_SOURCE : COP_MAX_DRAFTERS;  // the guide drafts, too
+    if (s->n_drafters == most) return cop_fail(COP_ERR_ARG, "more than %d drafters", most);
     cop_drafter *d = &s->drafters[s->n_drafters];
     *d = (cop_drafter){.type = type, .state = cop_alloc(type->state_size)};
     if (!d->state) return cop_fail(COP_ERR_NOMEM, "drafter %s: cannot allocate", type->name);

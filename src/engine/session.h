@@ -181,6 +181,12 @@ cop_status cop_session_restart(cop_session *s, const cop_session_options *option
 /* Drop what a step emitted beyond n_tokens, so that the sequence is what was shown. */
 void cop_session_cut(cop_session *s, int n_tokens);
 
+#define COP_GUIDE_SOURCE (COP_MAX_DRAFTERS - 1)  // of nodes that the guide added
+/* Who added a node: the drafter's name, or "guide". */
+static inline const char *cop_session_source(const cop_session *s, int source) {
+    return source < s->n_drafters ? s->drafters[source].type->name : "guide";
+}
+
 /* Have every step shown to `watch`; takes memory. */
 cop_status cop_session_watch(cop_session *s, cop_watch watch);
 
