@@ -54,7 +54,7 @@ static cop_status open_parser(cop_generation *g, cop_choice *c) {
     const cop_question *q = g->question;
     const cop_served *s = q->served;
     bool tools = q->tools && q->tool_choice != COP_TOOLS_NONE;
-    if (!q->chat || q->structure.kind != COP_FREE_TEXT || (!tools && !s->reasoning)) return COP_OK;
+    if (!q->chat || (!tools && (q->structure.kind != COP_FREE_TEXT || !s->reasoning))) return COP_OK;
     const cop_tool_parser_options o = {.format = tools ? s->format : NULL,
                                        .reasoning = s->reasoning,
                                        .reasoning_opened = q->reasoning_opened,

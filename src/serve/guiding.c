@@ -99,9 +99,31 @@ static cop_status open_structure(cop_guide **out, cop_server *s, const cop_struc
     }
 }
 
+static bool has_tools(const cop_question *q) { return q->chat && q->tools && q->tool_choice != COP_TOOLS_NONE; }
+
+static cop_status open_tools(cop_guide **out, cop_server *s, const cop_question *q) {
+    const cop_tool_language_options o = {.format = s->served.format,
+                                         .reasoning = s->served.reasoning,
+                                         .reasoning_opened = q->reasoning_opened,
+                                         .tools = q->tools,
+                                         .choice = q->tool_choice,
+                                         .only = q->tool_only,
+                                         .parallel = !q->one_call,
+                                         .tok = s->served.tokenizer};
+    cop_language *language;
+    COP_TRY(cop_tool_language(&language, &o));
+    return cop_engine_guide(out, s->engine, language);
+}
+
 // What makes two guides the same.
 static cop_status describe(const cop_question *q, cop_char_array *key) {
     const cop_structure *t = &q->structure;
+    if (has_tools(q)) {
+        const char choice[4] = {'t', (char)('0' + q->tool_choice), q->one_call ? '1' : '*', q->reasoning_opened ? 'r' : ' '};
+        COP_TRY(cop_append(key, choice, 4));
+        COP_TRY(cop_append(key, q->tool_only, q->tool_only ? strlen(q->tool_only) : 0));
+        return cop_append_json(key, json_incref(q->tools));
+    }
     const char kind[2] = {(char)('0' + t->kind), t->lazy ? '?' : '!'};
     COP_TRY(cop_append(key, kind, 2));
     if (t->choices) return cop_append_json(key, json_incref((json_t *)t->choices));
@@ -112,7 +134,7 @@ static cop_status make(cop_kept_guide **out, cop_server *s, const cop_question *
     cop_kept_guide *k = cop_alloc(sizeof *k);
     cop_status st = k ? COP_OK : cop_fail(COP_ERR_NOMEM, "guide: cannot allocate");
     if (!st && !(k->text = cop_text_copy(key->v, key->n))) st = cop_fail(COP_ERR_NOMEM, "guide: cannot allocate");
-    if (!st) st = open_structure(&k->guide, s, &q->structure);
+    if (!st) st = has_tools(q) ? open_tools(&k->guide, s, q) : open_structure(&k->guide, s, &q->structure);
     if (st) {
         cop_error_record record;
         cop_error_get(&record);
@@ -132,7 +154,10 @@ static cop_status make(cop_kept_guide **out, cop_server *s, const cop_question *
 cop_status cop_guide_for(cop_kept_guide **out, cop_server *s, cop_question *q) {
     cop_char_array key = {.most = SIZE_MAX / 8};
     *out = NULL;
-    if (q->structure.kind == COP_FREE_TEXT) return COP_OK;
+    bool structured = q->structure.kind != COP_FREE_TEXT, tools = has_tools(q);
+    if (!structured && !tools) return COP_OK;
+    if (structured && tools && q->tool_choice == COP_TOOLS_AUTO)
+        return cop_fail(COP_ERR_UNSUPPORTED, "a structure and tools that may be called: one of them, or tool_choice required or none");
     cop_status st = describe(q, &key);
     if (!st) {
         cop_lock_take(s->guiding);
@@ -141,7 +166,9 @@ cop_status cop_guide_for(cop_kept_guide **out, cop_server *s, cop_question *q) {
     }
     if (!st && !*out) st = make(out, s, q, &key);
     cop_array_fini(&key);
-    return st;
+    // A call that need not come need not be valid: what the schema of a tool cannot keep is left to the model.
+    bool optional = tools && q->tool_choice == COP_TOOLS_AUTO && st == COP_ERR_UNSUPPORTED;
+    return optional ? COP_OK : st;
 }
 
 // ---- drafting ----

@@ -75,4 +75,23 @@ ask /v1/completions '{"prompt": "a", "guided_regex": "(a"}'
 ask /v1/completions '{"prompt": "a", "guided_choice": []}'
 ask /v1/completions '{"prompt": "a", "guided_regex": "a", "guided_choice": ["b"]}'
 ask /v1/completions '{"prompt": "a", "guided_json": {"type": "string", "format": 1}}'
+
+echo "-- calls of tools, whole and in pieces, in three forms"
+stop
+echo '{% for m in messages %}{{ m.role }}:{{ m.content }} {% endfor %}{% if tools %}in <tool_call></tool_call>{% endif %}' >"$TMP/template"
+start --draft none --ctx 512 --chat-template-file "$TMP/template"
+parameters='{"type": "object", "properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"], "additionalProperties": false}'
+call='"tools": [{"type": "function", "function": {"name": "f", "parameters": '$parameters'}}], "tool_choice": "required", "parallel_tool_calls": false, "max_tokens": 100, "seed": 2'
+calls() { grep -a -o -E '"(name|arguments|finish_reason|stop_reason|partial_json|delta|input)":("([^"\\]|\\.)+"|\{"a"[^}]*\})' | sed -E 's/\\[nt]| //g' | tr '\n' ' '; echo; }
+pieces() { sed -n 's/^data: //p' | grep -a -o -E '"(arguments|partial_json|delta)":"([^"\\]|\\.)*"' | sed -E 's/^"[a-z_]+":"//; s/"$//; s/\\[nt]| //g' | tr -d '\n'; echo; }
+curl -s "$AT/v1/chat/completions" -d "{$m, $call}" | calls
+curl -sN "$AT/v1/chat/completions" -d "{$m, $call, \"stream\": true}" | pieces
+call='"tools": [{"name": "f", "input_schema": '$parameters'}], "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": true}, "max_tokens": 100, "seed": 2'
+curl -s "$AT/v1/messages" -d "{$m, $call}" | calls
+curl -sN "$AT/v1/messages" -d "{$m, $call, \"stream\": true}" | pieces
+call='"tools": [{"type": "function", "name": "f", "parameters": '$parameters'}], "tool_choice": "required", "parallel_tool_calls": false, "max_output_tokens": 100, "seed": 2'
+curl -s "$AT/v1/responses" -d "{\"input\": \"a\", $call}" | sed 's/"tools":.*//' | calls
+curl -sN "$AT/v1/responses" -d "{\"input\": \"a\", $call, \"stream\": true}" | grep -a arguments.delta | pieces
+ask /v1/chat/completions "{$m, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\"}}], \"guided_regex\": \"a\"}"
+ask /v1/chat/completions "{$m, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\"}}], \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"g\"}}}"
 stop

@@ -1,0 +1,20 @@
+"""LangChain's standard tests of a chat model, over its OpenAI class."""
+import os
+
+import pytest
+from langchain_openai import ChatOpenAI
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+
+
+class TestChat(ChatModelIntegrationTests):
+    @property
+    def chat_model_class(self):
+        return ChatOpenAI
+
+    @property
+    def chat_model_params(self):
+        return {"base_url": os.environ["COPPICE_SERVER"] + "/v1", "api_key": "any", "model": "any", "temperature": 0, "max_tokens": 200, "stream_usage": True}
+
+    @property
+    def supports_json_mode(self):
+        return True
