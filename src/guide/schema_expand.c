@@ -228,6 +228,6 @@ cop_status cop_schema_apart(schema *s, int32_t a, int32_t b, bool *out) {
     COP_TRY(cop_schema_goal(s, (int32_t[]){a, b}, 2, &goal));
     if (goal_at(s, goal)->phase == GOAL_WORKING) return COP_OK;
     COP_TRY(cop_schema_min(s, goal, &min));
-    *out = goal_at(s, goal)->settled && min == SCHEMA_FAR;
+    *out = min == SCHEMA_FAR;
     return COP_OK;
 }

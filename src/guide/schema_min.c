@@ -5,7 +5,9 @@
 typedef struct search {
     schema *s;
     uint32_t mark;
+    int32_t min;  // of the first goal
     COP_ARRAY(uint32_t) goals;
+    COP_ARRAY(int32_t) before;  // their lengths, as far as a search around this one knows them
 } search;
 
 static cop_status want(search *x, uint32_t goal) {
@@ -13,6 +15,7 @@ static cop_status want(search *x, uint32_t goal) {
     if (g->settled || g->mark == x->mark) return COP_OK;
     g->mark = x->mark;
     if (x->goals.n > 20000) return cop_fail(COP_ERR_LIMIT, "schema: more than 20000 subschemas are required in one another");
+    COP_TRY(cop_array_push(&x->before, g->min));
     return cop_array_push(&x->goals, goal);
 }
 
@@ -68,15 +71,20 @@ static cop_status compute(schema *s, uint32_t goal, int32_t *min) {
     return COP_OK;
 }
 
+// A goal that is being taken apart right now may have any instance: what depends on it is a lower bound, not settled.
 static cop_status settle(search *x) {
-    for (size_t i = 0; i < x->goals.n; i++) COP_TRY(want_below(x, x->goals.v[i]));
-    bool changed = true;
+    bool changed = true, sure = true;
+    for (size_t i = 0; i < x->goals.n; i++) {
+        schema_goal *g = goal_at(x->s, x->goals.v[i]);
+        if (g->phase == GOAL_WORKING) sure = false, g->min = 1;
+        else COP_TRY(want_below(x, x->goals.v[i]));
+    }
     for (size_t round = 0; changed; round++) {
         changed = false;
         for (size_t i = x->goals.n; i-- > 0;) {
             int32_t min;
             schema_goal *g = goal_at(x->s, x->goals.v[i]);
-            if (g->settled) continue;  // by a search inside this one
+            if (g->settled || g->phase == GOAL_WORKING) continue;  // settled: by a search inside this one
             COP_TRY(compute(x->s, x->goals.v[i], &min));
             if (min < g->min) g->min = min, changed = true;
         }
@@ -84,7 +92,9 @@ static cop_status settle(search *x) {
     }
     for (size_t i = 0; i < x->goals.n; i++) {
         schema_goal *g = goal_at(x->s, x->goals.v[i]);
-        g->settled = true;
+        if (i == 0) x->min = g->min;
+        if (sure) g->settled = true;
+        else if (!g->settled) g->min = x->before.v[i];
     }
     return COP_OK;
 }
@@ -93,15 +103,15 @@ cop_status cop_schema_min(schema *s, uint32_t goal, int32_t *min) {
     schema_goal *g = goal_at(s, goal);
     *min = g->min;
     if (g->settled) return COP_OK;
-    if (g->phase == GOAL_WORKING) return COP_OK;
-    if (s->min_depth > 30) return COP_OK;
+    if (g->phase == GOAL_WORKING || s->min_depth > 30) return *min = 1, COP_OK;
     s->min_depth++;
-    search x = {.s = s, .mark = ++s->mark, .goals.most = 100000};
+    search x = {.s = s, .mark = ++s->mark, .min = 1, .goals.most = 100000, .before.most = 100000};
     cop_status st = want(&x, goal);
     if (!st) st = settle(&x);
     cop_array_fini(&x.goals);
+    cop_array_fini(&x.before);
     s->min_depth--;
-    *min = goal_at(s, goal)->min;
+    *min = x.min;
     return st;
 }
 

@@ -111,7 +111,7 @@ cop_status cop_schema_object_plan(schema *s, schema_object *o) {
         if (!st && cop_dfa_start(o->extra) == COP_DFA_DEAD) o->extra = NULL;
     }
     o->planning = false;
-    if (!st) o->planned = true;
+    if (!st && !s->depth) o->planned = true;  // else some lengths are lower bounds
     return st ? st : cop_regex_set_failed(s->regexes);
 }
 
@@ -123,7 +123,7 @@ static cop_status member_cost(schema *s, schema_member *m, int32_t *cost) {
     if (m->forbidden) return COP_OK;
     if (m->cost) return *cost = m->cost, COP_OK;
     const schema_goal *g = goal_at(s, m->goal);
-    if (g->settled || g->phase == GOAL_WORKING || s->min_depth) min = g->min;
+    if (g->settled || s->min_depth) min = g->min;
     else COP_TRY(cop_schema_min(s, m->goal, &min));
     *cost = add_far(min, (int32_t)m->spelt_bytes + 3);
     if (goal_at(s, m->goal)->settled) m->cost = *cost;
