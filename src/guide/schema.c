@@ -110,6 +110,20 @@ static int32_t distance(cop_language *l, cop_guide_state s) {
     return best;
 }
 
+static void mask(cop_language *l, cop_guide_state s, const cop_vocab_trie *v, uint64_t *bits) {
+    schema_text *t = text_of(l);
+    cop_lock_take(t->s->lock);
+    cop_schema_text_mask(t, s, v, bits);
+    cop_lock_give(t->s->lock);
+}
+
+// Known for the state whose mask was made last.
+static int32_t reach(cop_language *l, cop_guide_state s, int symbols) {
+    const schema_text *t = text_of(l);
+    (void)symbols;
+    return t->masked == s ? t->worst : COP_GUIDE_FAR;
+}
+
 static cop_status failed(cop_language *l) {
     schema_text *t = text_of(l);
     if (t->status) cop_error_set(&t->failure);
@@ -129,6 +143,8 @@ static const cop_language_type type = {
     .step = step,
     .accepting = accepting,
     .distance = distance,
+    .mask = mask,
+    .reach = reach,
     .fork = fork_text,
     .failed = failed,
     .memory = memory,

@@ -44,7 +44,8 @@ typedef struct schema_text {
     cop_status status;
     cop_error_record failure;
     COP_ARRAY(config) next;    // of a step
-    uint64_t walk_frames;
+    uint32_t masked;           // the state whose mask was made last, and how far from its end a token can lead
+    int32_t worst;
 } schema_text;
 
 static inline const frame *frame_at(const schema_text *t, uint32_t id) { return pool_at(&t->frames, id)->v; }
@@ -55,6 +56,8 @@ static inline const config *configs_of(const schema_text *t, uint32_t state, uin
     return b->v;
 }
 
+/* Bits of the tokens that may come next; t->worst says how far from the end they lead at most. */
+void cop_schema_text_mask(schema_text *t, uint32_t state, const cop_vocab_trie *v, uint64_t *bits);
 /* All set t->status and return 0 when they fail. */
 uint32_t cop_schema_frame(schema_text *t, const frame *f);
 uint32_t cop_schema_tape(schema_text *t, uint32_t tape, uint8_t byte);  // tape 0: an empty one; byte is appended
