@@ -124,6 +124,14 @@ static int32_t reach(cop_language *l, cop_guide_state s, int symbols) {
     return t->masked == s ? t->worst : COP_GUIDE_FAR;
 }
 
+static cop_guide_state keep(cop_language *l, cop_guide_state s) {
+    schema_text *t = text_of(l);
+    cop_lock_take(t->s->lock);
+    uint32_t now = cop_schema_text_keep(t, s);
+    cop_lock_give(t->s->lock);
+    return now;
+}
+
 static cop_status failed(cop_language *l) {
     schema_text *t = text_of(l);
     if (t->status) cop_error_set(&t->failure);
@@ -145,6 +153,7 @@ static const cop_language_type type = {
     .distance = distance,
     .mask = mask,
     .reach = reach,
+    .keep = keep,
     .fork = fork_text,
     .failed = failed,
     .memory = memory,

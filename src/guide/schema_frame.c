@@ -29,8 +29,8 @@ uint32_t cop_schema_tape(schema_text *t, uint32_t tape, uint8_t byte) {
     return add_datum(t, &d, sizeof d);
 }
 
-uint32_t cop_schema_list(schema_text *t, uint32_t list, uint32_t v) {
-    datum d = {D_LIST, list, list ? datum_at(t, list)->n + 1 : 1, v};
+uint32_t cop_schema_list(schema_text *t, uint32_t list, uint32_t v, uint32_t node) {
+    datum d = {D_LIST, list, node, v};
     return add_datum(t, &d, sizeof d);
 }
 
@@ -160,6 +160,28 @@ static int32_t extra_rest(schema_text *t, const frame *object) {
     return t->status ? SCHEMA_FAR : more;
 }
 
+uint32_t cop_schema_extra_names(schema_text *t, const frame *object, cop_dfa **dfa) {
+    schema *s = t->s;
+    schema_object *o = &record_at(s, object->what)->u.object;
+    cop_schema_fail(t, cop_schema_object_plan(s, o));
+    if (t->status || !o->extra) return 0;
+    cop_rx rx = o->extra_rx;
+    for (uint32_t l = object->c; l && rx != s->any_string && !t->status; l = datum_at(t, l)->before) {
+        const uint32_t *words = &datum_at(t, datum_at(t, l)->v)->v + 1;
+        rx = cop_rx_minus(s->regexes, rx, cop_rx_literal(s->regexes, (const char *)(words + 1), words[0]));
+    }
+    cop_schema_fail(t, cop_schema_dfa(s, cop_schema_quoted(s, rx), dfa));
+    if (t->status || cop_dfa_start(*dfa) == COP_DFA_DEAD) return 0;
+    cop_rx key = cop_schema_quoted(s, rx);
+    return cop_schema_intern(&s->dfa_keys, &key, sizeof key);
+}
+
+// Bytes to the end of a name of any letters: one more than its quote when it is taken as it is.
+static int32_t any_name_rest(schema_text *t, const frame *object, const frame *f, cop_dfa *dfa) {
+    int32_t rest = cop_dfa_distance(dfa, f->a);
+    return rest == 1 && !cop_schema_name_is_free(t, object, f->b) ? 2 : rest;
+}
+
 static int32_t name_rest(schema_text *t, const frame *object, uint32_t from, uint32_t to, uint32_t written) {
     schema_object *o = &record_at(t->s, object->what)->u.object;
     int32_t best = SCHEMA_FAR, rest;
@@ -178,7 +200,9 @@ static int32_t object_rest(schema_text *t, const frame *f) {
         if (s->options.checker) return 8;
         int32_t extra = extra_rest(t, f);
         rest = name_rest(t, f, 0, o->n, 0);
-        extra = add_far(extra, o->extra_cost);
+        cop_dfa *dfa;
+        if (extra < SCHEMA_FAR && cop_schema_extra_names(t, f, &dfa)) extra = add_far(extra, cop_dfa_distance(dfa, cop_dfa_start(dfa)) + 3 + o->extra_worst);
+        else extra = SCHEMA_FAR;
         return extra < rest ? extra : rest;
     }
     cop_schema_fail(t, cop_schema_object_rest(s, o, &p, &rest));
@@ -191,10 +215,20 @@ static int32_t object_rest(schema_text *t, const frame *f) {
     return rest;
 }
 
+uint32_t cop_schema_taken(const schema_text *t, const frame *array, int32_t *out, uint32_t most) {
+    uint32_t n = 0;
+    if (!record_at(t->s, array->what)->u.array.domain) return 0;
+    for (uint32_t l = array->c; l && n < most; l = datum_at(t, l)->before)
+        if (datum_at(t, l)->n) out[n++] = LIT(datum_at(t, l)->n, 1);
+    return n;
+}
+
 static int32_t array_rest(schema_text *t, const frame *f) {
     schema_array *a = &record_at(t->s, f->what)->u.array;
-    int32_t rest = SCHEMA_FAR;
-    cop_schema_fail(t, cop_schema_array_rest(t->s, a, f->a, f->b ? &datum_at(t, f->b)->v + 1 : NULL, f->phase == P_COMMA, &rest));
+    int32_t rest = SCHEMA_FAR, lits[SCHEMA_MOST_DOMAIN];
+    schema_items items = {f->a, f->b ? &datum_at(t, f->b)->v + 1 : NULL, f->phase == P_COMMA, lits, 0};
+    items.n_taken = cop_schema_taken(t, f, lits, SCHEMA_MOST_DOMAIN);
+    cop_schema_fail(t, cop_schema_array_rest(t->s, a, &items, &rest));
     return f->phase == P_AFTER_SPACE && !t->s->options.checker && rest != 1 ? SCHEMA_FAR : rest;
 }
 
@@ -218,7 +252,7 @@ static int32_t own_rest(schema_text *t, const frame *f) {
     case F_EXTRA:
         object = frame_at(t, f->parent);
         min = add_far(extra_rest(t, object), record_at(s, object->what)->u.object.extra_worst + 1);
-        return add_far(min, cop_dfa_distance(record_at(s, object->what)->u.object.extra, f->a));
+        return add_far(min, any_name_rest(t, object, f, s->dfas.v[f->what - 1]));
     case F_KEY: return 7;
     case F_ARRAY: return array_rest(t, f);
     default: return SCHEMA_FAR;

@@ -140,7 +140,7 @@ static void below(masker *m, config c, uint32_t node) {
     if (f.kind == F_SCALAR) {
         in_automaton(m, c, &f, goal_at(t->s, f.what)->scalars, node);
     } else if (f.kind == F_EXTRA) {
-        in_automaton(m, c, &f, record_at(t->s, frame_at(t, f.parent)->what)->u.object.extra, node);
+        in_automaton(m, c, &f, t->s->dfas.v[f.what - 1], node);
     } else {
         by_bytes(m, c, node);
     }

@@ -65,7 +65,7 @@ static cop_status compute(schema *s, uint32_t goal, int32_t *min) {
         int32_t rest;
         schema_record *r = record_at(s, g->records[i]);
         if (r->type == T_OBJECT) COP_TRY(cop_schema_object_rest(s, &r->u.object, &(schema_progress){0}, &rest));
-        else COP_TRY(cop_schema_array_rest(s, &r->u.array, 0, NULL, false, &rest));
+        else COP_TRY(cop_schema_array_rest(s, &r->u.array, &(schema_items){0}, &rest));
         if (rest < SCHEMA_FAR - 1 && rest + 1 < *min) *min = rest + 1;
     }
     return COP_OK;

@@ -38,6 +38,7 @@
 #define SCHEMA_MOST_CONFIGS 768u     // alternatives alive in one state
 #define SCHEMA_MOST_NESTING 256      // of containers in a text
 #define SCHEMA_MOST_MEMORY ((size_t)256 << 20)  // of one compiled schema, and of one text's states
+#define SCHEMA_MOST_DOMAIN 256u      // values of items that must differ, to be counted
 #define SCHEMA_FAR INT32_MAX
 
 // ---- memory and interning: schema_pool.c ----
@@ -205,7 +206,9 @@ typedef struct schema_array {
     schema_contains *contains;
     uint32_t n_ranges, n_contains, min, max, prefix;  // prefix: goals are the same from here on
     uint32_t *goals;           // [prefix + 1] without contains; 0: not made yet
-    uint8_t unique;            // 1: all differ, 2: some two are equal
+    uint8_t unique;            // 1: all differ
+    uint32_t domain;           // how many values items can have at most, when all differ and these are few; 0: many
+    int32_t longest;           // bytes of the longest of them
 } schema_array;
 
 typedef struct schema_record {

@@ -337,6 +337,35 @@ static cop_status build_object(expansion *e, const draft_record *r, const mentio
     return COP_OK;
 }
 
+// How many values a subschema has at most, when that can be seen at once; 0: many.
+static uint32_t count_values(const schema *s, int32_t lit, int32_t *longest) {
+    const schema_node *n = s->nodes.v[LIT_NODE(lit)];
+    const schema_keyword *k = LIT_NO(lit) || n->kind != NODE_JSON ? NULL : cop_schema_word(n, W_enum);
+    uint8_t integer;
+    *longest = 5;
+    if (k && json_array_size(k->v) <= SCHEMA_MOST_DOMAIN) {
+        for (size_t i = 0; i < json_array_size(k->v); i++) {
+            int32_t bytes = (int32_t)json_dumpb(json_array_get(k->v, i), NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+            if (bytes > *longest) *longest = bytes;
+        }
+        return (uint32_t)json_array_size(k->v);
+    }
+    k = LIT_NO(lit) || n->kind != NODE_JSON ? NULL : cop_schema_word(n, W_type);
+    uint8_t types = k ? cop_schema_types(k, &integer) : T_ALL;
+    return types & ~(T_NULL | T_TRUE | T_FALSE) ? 0 : (uint32_t)__builtin_popcount(types);
+}
+
+static void count_domain(const schema *s, schema_array *a) {
+    for (uint32_t i = 0; i < a->n_ranges && a->unique; i++) {
+        int32_t longest;
+        uint32_t n = count_values(s, a->ranges[i].lit, &longest);
+        if (a->ranges[i].from || a->ranges[i].to != UINT32_MAX || !n || (a->domain && a->domain <= n)) continue;
+        a->domain = n;
+        a->longest = longest;
+    }
+    if (a->prefix) a->domain = 0;
+}
+
 static cop_status emit_array(expansion *e, schema_goal *g, const draft_record *r) {
     schema *s = e->s;
     COP_ARRAY(uint32_t) key = {.most = 8000000};
@@ -378,6 +407,7 @@ static cop_status emit_array(expansion *e, schema_goal *g, const draft_record *r
             else a.contains[i - a.n_ranges] = (schema_contains){w[0], w[1], w[2], (int32_t)w[3]};
         }
         if (!st) {
+            count_domain(s, &a);
             rec->type = T_ARRAY;
             rec->u.array = a;
             st = cop_array_push(&s->records, rec);

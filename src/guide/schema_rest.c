@@ -106,6 +106,8 @@ cop_status cop_schema_object_plan(schema *s, schema_object *o) {
     cop_status st = forbid_names(s, o);
     if (!st) st = class_of(s, o, o->n_rules, &none, &o->extra_goal, NULL, 0);
     if (!st) st = cheapest_extra(s, o, NULL, 0, &o->extra_cost, &o->extra_worst);
+    if (!st && o->extra_cost < SCHEMA_FAR) st = name_rest(s, o->extra_rx, &o->extra_cost);
+    if (!st && o->extra_cost < SCHEMA_FAR) o->extra_cost = add_far(o->extra_cost, o->extra_worst + 2);
     if (!st && o->extra_rx != COP_RX_NONE && o->max > 0) {
         st = cop_schema_dfa(s, cop_schema_quoted(s, o->extra_rx), &o->extra);
         if (!st && cop_dfa_start(o->extra) == COP_DFA_DEAD) o->extra = NULL;
@@ -224,7 +226,7 @@ static cop_status cheapest(schema *s, schema_object *o, const schema_progress *p
             if (cost < best && (cost > last || (cost == last && i > last_at))) best = cost, at = i;
         }
         if (o->extra_cost < SCHEMA_FAR && o->extra_cost + 2 <= best) {
-            int32_t each = o->extra_cost + 3;
+            int32_t each = o->extra_cost + 5;  // names get longer when short ones are taken
             return *sum = (int64_t)each * need + picked < SCHEMA_FAR / 2 ? each * (int32_t)need + picked : SCHEMA_FAR, COP_OK;
         }
         if (best == SCHEMA_FAR) return *sum = SCHEMA_FAR, COP_OK;
@@ -323,10 +325,27 @@ static cop_status helpful_item(schema *s, schema_array *a, uint32_t index, uint3
     return item_min(s, goal, min);
 }
 
-cop_status cop_schema_array_rest(schema *s, schema_array *a, uint32_t index, const uint32_t *counts, bool forced, int32_t *rest) {
+// All items differ and can have few values: the next one costs what is left for it, those behind it at most the longest.
+static cop_status few_values_rest(schema *s, schema_array *a, const schema_items *items, uint32_t least, int32_t *rest) {
+    uint32_t goal;
+    int32_t min = 0, sum = items->forced ? 0 : 1;
+    if (least > a->domain || least > a->max) return COP_OK;
+    if (least <= items->index) return *rest = 1, COP_OK;
+    COP_TRY(cop_schema_item_goal(s, a, items->index, items->taken, items->n_taken, &goal));
+    COP_TRY(items->n_taken ? cop_schema_min(s, goal, &min) : item_min(s, goal, &min));
+    sum = add_far(sum, add_far(min, items->index > 0));
+    *rest = add_far(sum, (int32_t)(least - items->index - 1) * (a->longest + 1));
+    return COP_OK;
+}
+
+cop_status cop_schema_array_rest(schema *s, schema_array *a, const schema_items *items, int32_t *rest) {
+    uint32_t index = items->index;
+    const uint32_t *counts = items->counts;
+    bool forced = items->forced;
     uint32_t short_of[64], i = index, spare = a->prefix + 64, least = forced && a->min <= index ? index + 1 : a->min;
     int32_t sum = forced ? 0 : 1, min;
     *rest = SCHEMA_FAR;
+    if (a->domain && !a->n_contains) return few_values_rest(s, a, items, least, rest);
     if (a->n_contains > 64) return cop_fail(COP_ERR_UNSUPPORTED, "schema: more than 64 contains for one array");
     for (uint32_t c = 0; c < a->n_contains; c++) {
         uint32_t done = counts ? counts[c] : 0;

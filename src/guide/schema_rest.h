@@ -19,9 +19,14 @@ cop_status cop_schema_object_sums(schema *s, schema_object *o);  // makes that q
 cop_status cop_schema_member_cost(schema *s, schema_member *m, int32_t *cost);  // of "name":value
 /* A name that is no member with its value, being what these `exists` (bits) ask for. */
 cop_status cop_schema_extra_cost(schema *s, schema_object *o, uint32_t exists, int32_t *cost);
-/* `index` items are written; counts (may be NULL: none): how many of them fit each `contains`. `forced`: a comma is
- * written, so there is one more. */
-cop_status cop_schema_array_rest(schema *s, schema_array *a, uint32_t index, const uint32_t *counts, bool forced, int32_t *rest);
+typedef struct schema_items {  // of an array
+    uint32_t index;          // written
+    const uint32_t *counts;  // how many of them fit each `contains`; NULL: none
+    bool forced;             // a comma is written, so there is one more
+    const int32_t *taken;    // what keeps the next one apart from them, when few values are possible
+    uint32_t n_taken;
+} schema_items;
+cop_status cop_schema_array_rest(schema *s, schema_array *a, const schema_items *items, int32_t *rest);
 /* A number that begins with `text` and is in one of g's sets that are not in its automaton: bytes to its end. */
 int32_t cop_schema_count_rest(schema *s, const schema_goal *g, const char *text, size_t bytes);
 bool cop_schema_count_holds(schema *s, const schema_goal *g, const char *text, size_t bytes);  // it may end here

@@ -36,12 +36,15 @@ static bool takes_space(const schema_text *t, frame *f, uint8_t byte) {
 static bool add_item(schema_text *t, frame *array, uint32_t *tape) {
     size_t bytes;
     char *text = cop_schema_tape_text(t, *tape, array->d, &bytes);
-    uint32_t v = text ? cop_schema_canonical(t, text, bytes) : 0;
+    uint32_t v = text ? cop_schema_canonical(t, text, bytes) : 0, node = 0;
+    json_t *value = v && record_at(t->s, array->what)->u.array.domain ? json_loadb(text, bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+    if (value) cop_schema_fail(t, cop_schema_const(t->s, value, &node));
+    json_decref(value);
     cop_free(text);
-    if (!v) return false;
+    if (!v || t->status) return false;
     for (uint32_t l = array->c; l; l = datum_at(t, l)->before)
         if (datum_at(t, l)->v == v) return false;
-    array->c = cop_schema_list(t, array->c, v);
+    array->c = cop_schema_list(t, array->c, v, node);
     if (array->fresh) *tape = 0;
     array->d = array->fresh = 0;
     return array->c != 0;
@@ -187,15 +190,34 @@ static int find_member(const schema_object *o, const char *name, size_t bytes) {
     return -1;
 }
 
+bool cop_schema_name_is_free(schema_text *t, const frame *object, uint32_t tape) {
+    const schema_object *o = &record_at(t->s, object->what)->u.object;
+    if (!o->n && !object->c) return true;
+    size_t bytes;
+    char *text = cop_schema_tape_text(t, tape, 0, &bytes);
+    if (text) text[bytes] = '"';  // where its zero was
+    json_t *v = text ? json_loadb(text, bytes + 1, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+    bool is_free = json_is_string(v) && find_member(o, json_string_value(v), json_string_length(v)) < 0;
+    for (uint32_t l = object->c; l && is_free; l = datum_at(t, l)->before) {
+        const uint32_t *words = &datum_at(t, datum_at(t, l)->v)->v + 1;
+        is_free = words[0] != json_string_length(v) || memcmp(words + 1, json_string_value(v), words[0]);
+    }
+    json_decref(v);
+    cop_free(text);
+    return is_free;
+}
+
 static void extra_done(schema_text *t, const frame *object, const char *name, size_t bytes, uint32_t tape) {
     schema *s = t->s;
     schema_object *o = &record_at(s, object->what)->u.object;
-    uint32_t goal, words[4096];
-    if (bytes > sizeof words - 4) return;
-    words[0] = (uint32_t)bytes;
-    memset(words + 1, 0, (bytes + 3) & ~(size_t)3);
-    memcpy(words + 1, name, bytes);
-    uint32_t v = cop_schema_words(t, words, (uint32_t)(bytes + 3) / 4 + 1);
+    uint32_t goal, *words = cop_alloc(bytes + 8), v = 0;
+    if (words) {
+        words[0] = (uint32_t)bytes;
+        memcpy(words + 1, name, bytes);
+        v = cop_schema_words(t, words, (uint32_t)(bytes + 3) / 4 + 1);
+    }
+    cop_free(words);
+    if (!v) return;
     for (uint32_t l = object->c; l; l = datum_at(t, l)->before)
         if (datum_at(t, l)->v == v) return;
     if (o->names != s->any_string && !cop_rx_matches(s->regexes, o->names, name, bytes)) return;
@@ -203,7 +225,7 @@ static void extra_done(schema_text *t, const frame *object, const char *name, si
     after.phase = P_AFTER;
     after.space = 0;
     after.d++;
-    after.c = v ? cop_schema_list(t, object->c, v) : 0;
+    after.c = v ? cop_schema_list(t, object->c, v, 0) : 0;
     if (!s->options.any_order) after.a = o->n;
     cop_schema_fail(t, cop_schema_member_goal(s, o, name, bytes, NULL, 0, &goal));
     if (!t->status) name_done(t, after, name, bytes, goal, tape, 0);
@@ -229,12 +251,13 @@ static void key_text_done(schema_text *t, const frame *object, uint32_t key, uin
 static void step_extra(schema_text *t, frame f, uint32_t tape, uint8_t byte) {
     const frame object = *frame_at(t, f.parent);
     schema_object *o = &record_at(t->s, object.what)->u.object;
-    cop_dfa_state q = cop_dfa_step(o->extra, f.a, byte);
+    cop_dfa *dfa = t->s->dfas.v[f.what - 1];
+    cop_dfa_state q = cop_dfa_step(dfa, f.a, byte);
     if (q == COP_DFA_DEAD) return;
     f.b = cop_schema_tape(t, f.b, byte);
     f.a = q;
     if (!f.b) return;
-    if (!cop_dfa_ends(o->extra, q)) {
+    if (!cop_dfa_ends(dfa, q)) {
         keep_frame(t, &f, tape);
         return;
     }
@@ -273,9 +296,10 @@ static void begin_key(schema_text *t, frame object, uint32_t tape) {
     }
     frame f = {.parent = parent, .kind = F_NAME, .a = 0, .b = o->n};
     if (o->n) keep_frame(t, &f, tape);
-    cop_schema_fail(t, cop_schema_object_plan(t->s, o));
-    if (t->status || !o->extra) return;
-    frame x = {.parent = parent, .kind = F_EXTRA, .a = cop_dfa_start(o->extra), .b = cop_schema_tape(t, 0, '"')};
+    cop_dfa *dfa;
+    uint32_t names = cop_schema_extra_names(t, &object, &dfa);
+    if (!names) return;
+    frame x = {.parent = parent, .kind = F_EXTRA, .what = names, .a = cop_dfa_start(dfa), .b = cop_schema_tape(t, 0, '"')};
     keep_frame(t, &x, tape);
 }
 
@@ -330,6 +354,7 @@ static void begin_item(schema_text *t, frame f, uint32_t which, uint32_t *counts
     }
     if (t->status) return;
     uint32_t goal;
+    n += cop_schema_taken(t, &f, lits + n, SCHEMA_MOST_DOMAIN);
     cop_schema_fail(t, cop_schema_item_goal(t->s, a, f.a, lits, n, &goal));
     f.a++;
     f.phase = P_AFTER;
@@ -348,13 +373,14 @@ static void begin_item(schema_text *t, frame f, uint32_t which, uint32_t *counts
 static void step_array(schema_text *t, frame f, config c, uint32_t tape, uint8_t byte) {
     schema_array *a = &record_at(t->s, f.what)->u.array;
     uint32_t counts[64];
-    int32_t rest, lits[65];
+    int32_t rest, lits[65 + SCHEMA_MOST_DOMAIN];
     frame spaced = f;
     if (takes_space(t, &spaced, byte)) {
         if (f.phase == P_AFTER && !t->s->options.checker) spaced.phase = P_AFTER_SPACE;
         keep_frame(t, &spaced, tape);
     } else if (byte == ']' && f.phase != P_COMMA) {
-        cop_schema_fail(t, cop_schema_array_rest(t->s, a, f.a, f.b ? &datum_at(t, f.b)->v + 1 : NULL, false, &rest));
+        schema_items items = {f.a, f.b ? &datum_at(t, f.b)->v + 1 : NULL, false, NULL, 0};
+        cop_schema_fail(t, cop_schema_array_rest(t->s, a, &items, &rest));
         if (!t->status && rest == 1) done(t, f.parent, tape);
     } else if (byte == ',' && (f.phase == P_AFTER || (f.phase == P_AFTER_SPACE && t->s->options.checker))) {
         f.phase = P_COMMA;
