@@ -128,6 +128,8 @@ cop_status cop_gr_read_token(cop_gr_source *s, bool but, uint32_t *out) {
     const char *from = s->text + s->at, *end = memchr(from, '>', s->bytes - s->at);
     if (!end) return cop_gr_fail(s, COP_ERR_FORMAT, "< without >");
     size_t bytes = (size_t)(end - from) + 1;
+    for (size_t i = 0; i < bytes; i++)
+        if ((uint8_t)from[i] < ' ' || bytes > MAX_NAME) return cop_gr_fail(s, COP_ERR_FORMAT, "a token's name is too long, or has control characters");
     if (!s->vocab) return cop_gr_fail(s, COP_ERR_UNSUPPORTED, "a token by its name or number needs a vocabulary");
     const cop_vocab_trie_source *v = cop_vocab_trie_get_source(s->vocab);
     s->at += bytes;

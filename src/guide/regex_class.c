@@ -44,7 +44,7 @@ cop_status cop_rx_invert_pairs(cop_rx_pairs *p) {
     cop_rx_pairs out = {.most = 1 << 20};
     uint32_t from = 0;
     cop_status st = COP_OK;
-    qsort(p->v, p->n / 2, 2 * sizeof *p->v, compare_pairs);
+    if (p->n) qsort(p->v, p->n / 2, 2 * sizeof *p->v, compare_pairs);
     for (size_t i = 0; i < p->n && !st; i += 2) {
         if (p->v[i] > from) st = cop_rx_pairs_add(&out, from, p->v[i] - 1);
         if (p->v[i + 1] + 1 > from) from = p->v[i + 1] + 1;

@@ -182,7 +182,7 @@ cop_status cop_syntax_compile(cop_regex_set *set, const cop_syntax_tree *tree, u
     if (tree->v[root].kind != COP_SYNTAX_CONCAT) st = cop_array_push(&parts, root);
     else
         for (uint32_t i = tree->v[root].first; i && !st; i = tree->v[i].next) st = cop_array_push(&parts, i);
-    if (!st) st = compile_ends(&c, parts.v, parts.n, how, out);
+    if (!st) st = compile_ends(&c, parts.n ? parts.v : &root, parts.n, how, out);
     cop_array_fini(&parts);
     if (!st && atomic_load(&set->failed)) st = cop_fail((cop_status)atomic_load(&set->failed), "%s", set->reason);
     return st;

@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "guide/regex_private.h"
 
+#define STEP_FUEL 400000  // of one step: some 0.1 s at worst
+
 static cop_status fail_as(cop_regex_set *set) {
     cop_status st = (cop_status)atomic_load(&set->failed);
     return st ? cop_fail(st, "%s", set->reason) : COP_OK;
@@ -80,7 +82,10 @@ cop_dfa_state cop_dfa_step_slowly(cop_dfa *dfa, cop_dfa_state s, uint8_t byte) {
     if (known) {
         next = known - 1;
     } else if (!atomic_load(&dfa->set->failed)) {
+        uint64_t had = dfa->set->fuel, lent = had < STEP_FUEL ? had : STEP_FUEL;
+        dfa->set->fuel = lent;
         next = state_of(dfa, cop_rx_derive(dfa->set, seg->info[at].rx, dfa->classes.byte[c]));
+        dfa->set->fuel = had - (lent - dfa->set->fuel);
         if (!atomic_load(&dfa->set->failed)) atomic_store_explicit(to, next + 1, memory_order_release);
         else next = COP_DFA_DEAD;
     }
