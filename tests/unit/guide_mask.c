@@ -8,9 +8,11 @@
 
 #include "../support/guiding.h"
 #include "base/alloc.h"
+#include "base/threads.h"
 #include "guide/dfa_mask.h"
 
 static cop_vocab_trie *usual;
+static cop_pool *crowd_pool;
 #define V guiding_usual.n
 
 static cop_guide *guide_of(const char *pattern) {
@@ -240,6 +242,46 @@ static void a_mask_of_an_automaton_goes_on_below_its_exits(void **state) {
     cop_regex_set_free(set);
 }
 
+typedef struct crowd {
+    cop_guide *guides[8];
+    uint64_t words[8];   // of all masks
+} crowd;
+
+static cop_status read_text(void *arg, int worker) {
+    crowd *c = arg;
+    int64_t begin, end;
+    (void)worker;
+    while (cop_pool_take(crowd_pool, 8, 1, &begin, &end))
+        for (int64_t k = begin; k < end; k++) {
+            cop_guide *g = c->guides[k];
+            cop_guide_state s = cop_guide_start(g);
+            uint64_t bits[8];
+            for (int i = 0; i < 200 && s != COP_GUIDE_DEAD; i++) {
+                cop_guide_mask(g, s, -1, bits);
+                for (int w = 0; w < (V + 63) / 64; w++) c->words[k] = c->words[k] * 31 + bits[w];
+                s = cop_guide_advance(g, s, token_of((const char[]){"abc"[i * i % 7 % 3], 0}));
+            }
+        }
+    return COP_OK;
+}
+
+static void texts_of_one_language_are_read_in_several_threads(void **state) {
+    (void)state;
+    static const char *const list[] = {"root ::= x*\nx ::= [abc]{1,3} | \"(\" x \")\"", "(?:(?=.*a)[abc]{1,9}|[a-c]+b.){1,9}[a-c]*"};
+    for (int i = 0; i < 2; i++) {
+        cop_language *l;
+        crowd c = {0};
+        assert_int_equal(i ? cop_language_regex(&l, list[1], strlen(list[1])) : cop_language_grammar(&l, list[0], strlen(list[0]), usual), 0);
+        assert_int_equal(cop_guide_new(&c.guides[0], l, usual), 0);
+        for (int k = 1; k < 8; k++) assert_int_equal(cop_guide_fork(&c.guides[k], c.guides[0]), 0);
+        assert_int_equal(cop_pool_new(&crowd_pool, 4), 0);
+        assert_int_equal(cop_pool_run(crowd_pool, read_text, &c), 0);
+        cop_pool_free(crowd_pool);
+        for (int k = 0; k < 8; k++) assert_true(c.words[k] == c.words[0] && c.words[k]);
+        for (int k = 0; k < 8; k++) cop_guide_free(c.guides[k]);
+    }
+}
+
 static int open_usual(void **state) {
     (void)state;
     usual = guiding_trie(&guiding_usual);
@@ -263,6 +305,7 @@ int main(void) {
         cmocka_unit_test(forced_tokens_are_those_of_every_text),
         cmocka_unit_test(few_continuations_are_branches),
         cmocka_unit_test(a_choice_is_one_of_its_texts),
+        cmocka_unit_test(texts_of_one_language_are_read_in_several_threads),
         cmocka_unit_test(a_mask_of_an_automaton_goes_on_below_its_exits),
     };
     return cmocka_run_group_tests(tests, open_usual, close_usual);
