@@ -8,7 +8,8 @@
 #include "base/alloc.h"
 #include "guide/regex_private.h"
 
-#define CACHE_BYTES ((size_t)24 << 20)  // of one automaton
+#define CACHE_BYTES ((size_t)8 << 20)        // of one automaton
+#define ALL_CACHE_BYTES ((size_t)48 << 20)   // of all automata of a set
 #define MAX_LIST 1500
 
 typedef struct stay_set {
@@ -60,8 +61,10 @@ static void empty_cache(cop_dfa_mask_cache *c) {
     c->bytes = 0;
 }
 
-void cop_dfa_free_masks(cop_dfa_mask_cache *c) {
+void cop_dfa_free_masks(cop_dfa *dfa) {
+    cop_dfa_mask_cache *c = dfa->masks;
     if (!c) return;
+    atomic_fetch_sub(&dfa->set->mask_bytes, c->bytes);
     empty_cache(c);
     cop_free(c->lines);
     cop_array_fini(&c->sets);
@@ -228,10 +231,12 @@ static cop_status get_line(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *
     if (c->n * 2 >= c->size) COP_TRY(grow_lines(c));
     mask_line *line = find_line(c, s, cop_vocab_trie_identity(v));
     if (line->state != COP_DFA_DEAD && (line->has_exits || !with_exits)) return *out = line, COP_OK;
-    if (c->bytes > CACHE_BYTES) empty_cache(c), line = find_line(c, s, cop_vocab_trie_identity(v));
+    size_t all = atomic_load(&dfa->set->mask_bytes), before = c->bytes;
+    if (c->bytes > CACHE_BYTES || (all > ALL_CACHE_BYTES && c->bytes > all / 16)) empty_cache(c), line = find_line(c, s, cop_vocab_trie_identity(v));
     bool fresh = line->state == COP_DFA_DEAD;
     mask_line one = {0};
     cop_status st = fill_line(dfa, c, s, v, with_exits, &one);
+    atomic_fetch_add(&dfa->set->mask_bytes, c->bytes - before);  // may be less than before: it wraps, rightly
     if (st) {
         cop_free(one.tokens);
         cop_free(one.exits);

@@ -13,7 +13,7 @@
 static size_t mask_words(const cop_guide *g) { return ((size_t)g->V + 63) / 64; }
 
 // The bytes in the order in which ways prefer them: printing ones first, those that no token spells last. Vocabularies
-// lack some control characters, and what never occurs in UTF-8: nobody's way leads there unless the language insists.
+// lack some control characters, and what no assigned character has in UTF-8: nobody's way leads there unless the language insists.
 static void order_bytes(cop_guide *g) {
     int n = 0;
     g->all_bytes = true;
@@ -22,7 +22,7 @@ static void order_bytes(cop_guide *g) {
             uint32_t node = cop_vocab_trie_child(g->vocab, COP_TRIE_ROOT, (uint8_t)b);
             bool spelt = node != COP_TRIE_ROOT && cop_trie_token(cop_vocab_trie_nodes(g->vocab)[node]) != COP_TRIE_NO_TOKEN;
             bool printing = (b >= ' ' && b <= '~') || b == '\n' || b == '\t';
-            bool rare = (b < ' ' && !printing) || b == 0x7F || b == 0xC0 || b == 0xC1 || b >= 0xF5;
+            bool rare = (b < ' ' && !printing) || b == 0x7F || b == 0xC0 || b == 0xC1 || b >= 0xF1;
             if (pass == (!spelt ? 2 : printing ? 0 : 1)) g->byte_order[n++] = (uint8_t)b;
             if (!spelt && !rare) g->all_bytes = false;
         }

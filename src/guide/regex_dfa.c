@@ -137,7 +137,7 @@ void cop_dfa_free(cop_dfa *dfa) {
         if (s) cop_free(s->info), cop_free(s->to);
         cop_free(s);
     }
-    cop_dfa_free_masks(dfa->masks);
+    cop_dfa_free_masks(dfa);
     cop_free(dfa->index);
     cop_lock_free(dfa->mask_lock);
     cop_regex_set_free(dfa->set);

@@ -61,6 +61,7 @@ struct cop_regex_set {
     cop_rx universe[4];              // by encoding: all sequences of characters; 0 until it is asked for; [3]: not encoded
     struct cop_rx_property *properties;  // classes that were looked up
     size_t n_properties;
+    atomic_size_t mask_bytes;        // of the masks of all its automata
 };
 
 #define COP_RX_NODE(set, e) (&(set)->nodes.v[e])
@@ -153,7 +154,7 @@ struct cop_dfa {
     cop_lock *mask_lock;    // masks of dfa_mask.c
     struct cop_dfa_mask_cache *masks;
 };
-void cop_dfa_free_masks(struct cop_dfa_mask_cache *masks);
+void cop_dfa_free_masks(cop_dfa *dfa);
 
 static inline cop_dfa_segment *cop_dfa_find(cop_dfa *dfa, cop_dfa_state s, uint32_t *at) {
     uint32_t i = s + (1u << COP_DFA_FIRST_BITS);
