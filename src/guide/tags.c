@@ -1,86 +1,10 @@
-// Places, tags and inner languages as one language.
-//
-// States below `n_fixed` are nodes of the tries of begins (one trie for a place; in free places its upper nodes are an
-// Aho-Corasick automaton) and positions in end tags. The others are triples (edge, state of its inner language, bytes of
-// the end tag that have come beside it), numbered as they are met; numbers are never used again.
-#include "guide/tags.h"
+// Places, tags and inner languages as one language: compiling the graph, steps and distances. Masks: tags_mask.c.
+#include "guide/tags_private.h"
 
-#include <stdatomic.h>
 #include <string.h>
-
-#include "base/array.h"
-#include "guide/vocab_trie.h"
 
 #define MOST_TRIPLES ((size_t)1 << 22)
 #define KEEP_FROM 4096  // triples after which old ones are forgotten
-
-typedef struct node {
-    int32_t symbol, place, depth;
-    uint32_t parent, child, sibling, fail;
-    int32_t edge;       // that begins here, or -1
-    bool committed;     // a trigger has come
-    bool accepting;
-    int32_t dense;      // free places: row of `next`, or -1
-    int32_t distance;
-} node;
-
-typedef struct edge {
-    int32_t inner, to;
-    uint32_t n_end, end_at;  // end_at: of its first position among the fixed states
-    const int32_t *end;
-} edge;
-
-typedef struct place {
-    bool free, accepting;
-    int32_t otherwise;
-    uint32_t root;
-} place;
-
-// What is compiled: shared by all texts of the language.
-typedef struct graph {
-    atomic_int users;
-    COP_ARRAY(node) nodes;      // 0 is not one
-    COP_ARRAY(edge) edges;
-    COP_ARRAY(int32_t) symbols; // of end tags
-    COP_ARRAY(int32_t) named;
-    uint32_t *next;             // [n_dense][256]
-    place *places;
-    uint32_t *end_edge;         // of each position in an end tag, its edge
-    int32_t n_places, n_dense;
-    uint32_t n_fixed, n_positions;
-} graph;
-
-typedef struct triple {
-    int32_t edge;
-    uint32_t inner, at;
-} triple;
-
-typedef struct cross_start {
-    uint32_t node;
-    int32_t token;  // one whose bytes begin with those of the node
-} cross_start;
-
-// Where in a vocabulary a byte comes first in a token.
-typedef struct crossing {
-    struct crossing *next;
-    uint64_t vocab;
-    int32_t byte;
-    COP_ARRAY(cross_start) starts;
-} crossing;
-
-typedef struct tags {
-    cop_language base;
-    graph *g;
-    cop_language **inner;
-    int n_inner;
-    COP_ARRAY(triple) triples;
-    uint32_t first;      // number of triples[0]
-    uint32_t *table;     // of numbers, 0: free
-    size_t table_size;
-    crossing *crossings;
-    int32_t worst;       // the largest known distance of a fixed state
-    cop_status failed;
-} tags;
 
 static int32_t add(int32_t a, int32_t b) { return a >= COP_GUIDE_FAR - b ? COP_GUIDE_FAR : a + b; }
 
@@ -122,13 +46,9 @@ static cop_guide_state number(tags *t, triple x) {
     return t->table[at] = t->first + (uint32_t)t->triples.n - 1;
 }
 
-static triple triple_of(const tags *t, cop_guide_state s) { return t->triples.v[s - t->first]; }
-
 static cop_language *inner_of(const tags *t, int32_t e) { return t->inner[t->g->edges.v[e].inner]; }
 
 // ---- steps ----
-
-static cop_guide_state step(cop_language *l, cop_guide_state s, int32_t symbol);
 
 static cop_guide_state enter(tags *t, int32_t number_of_edge) {
     const edge *e = &t->g->edges.v[number_of_edge];
@@ -141,33 +61,28 @@ static cop_guide_state enter(tags *t, int32_t number_of_edge) {
     return e->n_end ? e->end_at : t->g->places[e->to].root;
 }
 
-static uint32_t find_child(const graph *g, uint32_t n, int32_t symbol) {
-    uint32_t c = g->nodes.v[n].child;
-    while (c && g->nodes.v[c].symbol != symbol) c = g->nodes.v[c].sibling;
-    return c;
-}
-
 // Of a free place before a trigger: the longest end of the text that may become one.
 static uint32_t follow(const graph *g, uint32_t n, int32_t symbol) {
     for (;;) {
-        uint32_t c = find_child(g, n, symbol);
+        uint32_t c = cop_tags_child(g, n, symbol);
         if (c || g->nodes.v[n].depth == 0) return c ? c : symbol < COP_GUIDE_TOKEN ? n : 0;
         n = g->nodes.v[n].fail;
     }
 }
 
-static cop_guide_state leave(tags *t, uint32_t n, int32_t symbol) {
+// What came since the place was entered is free text now.
+cop_guide_state cop_tags_otherwise(tags *t, uint32_t n) {
     const graph *g = t->g;
     const node *at = &g->nodes.v[n];
     int32_t otherwise = g->places[at->place].otherwise;
     if (at->committed || otherwise < 0) return COP_GUIDE_DEAD;
     cop_guide_state s = g->places[otherwise].root;
-    for (int32_t d = 1; d <= at->depth && s != COP_GUIDE_DEAD; d++) {  // what came is free text now
+    for (int32_t d = 1; d <= at->depth && s != COP_GUIDE_DEAD; d++) {
         uint32_t up = n;
         while (g->nodes.v[up].depth > d) up = g->nodes.v[up].parent;
-        s = step(&t->base, s, g->nodes.v[up].symbol);
+        s = cop_tags_step(&t->base, s, g->nodes.v[up].symbol);
     }
-    return s == COP_GUIDE_DEAD ? s : step(&t->base, s, symbol);
+    return s;
 }
 
 static cop_guide_state step_node(tags *t, uint32_t n, int32_t symbol) {
@@ -177,8 +92,8 @@ static cop_guide_state step_node(tags *t, uint32_t n, int32_t symbol) {
     if (at->dense >= 0)
         next = symbol < COP_GUIDE_TOKEN ? g->next[(size_t)at->dense * 256 + (size_t)symbol] : follow(g, n, symbol);
     else
-        next = find_child(g, n, symbol);
-    if (!next) return leave(t, n, symbol);
+        next = cop_tags_child(g, n, symbol);
+    if (!next) return cop_tags_step(&t->base, cop_tags_otherwise(t, n), symbol);
     return g->nodes.v[next].edge >= 0 ? enter(t, g->nodes.v[next].edge) : next;
 }
 
@@ -191,7 +106,7 @@ static cop_guide_state step_position(tags *t, cop_guide_state s, int32_t symbol)
 }
 
 static cop_guide_state step_triple(tags *t, cop_guide_state s, int32_t symbol) {
-    triple x = triple_of(t, s);
+    triple x = cop_tags_triple(t, s);
     const edge *e = &t->g->edges.v[x.edge];
     cop_language *inner = t->inner[e->inner];
     bool knows = symbol < COP_GUIDE_TOKEN || inner->type->named;
@@ -206,7 +121,7 @@ static cop_guide_state step_triple(tags *t, cop_guide_state s, int32_t symbol) {
     return step_node(t, t->g->places[e->to].root, symbol);
 }
 
-static cop_guide_state step(cop_language *l, cop_guide_state s, int32_t symbol) {
+cop_guide_state cop_tags_step(cop_language *l, cop_guide_state s, int32_t symbol) {
     tags *t = (tags *)l;
     if (s == COP_GUIDE_DEAD || t->failed) return COP_GUIDE_DEAD;
     if (s < t->g->nodes.n) return step_node(t, s, symbol);
@@ -219,7 +134,7 @@ static bool accepting(cop_language *l, cop_guide_state s) {
     tags *t = (tags *)l;
     if (s < t->g->nodes.n) return t->g->nodes.v[s].accepting;
     if (s < t->g->n_fixed) return false;
-    triple x = triple_of(t, s);
+    triple x = cop_tags_triple(t, s);
     const edge *e = &t->g->edges.v[x.edge];
     return !e->n_end && t->g->nodes.v[t->g->places[e->to].root].accepting && inner_of(t, x.edge)->type->accepting(inner_of(t, x.edge), x.inner);
 }
@@ -237,7 +152,7 @@ static int32_t distance(cop_language *l, cop_guide_state s) {
         const edge *e = &g->edges.v[g->end_edge[s - (uint32_t)g->nodes.n]];
         return add(place_distance(g, e->to), (int32_t)(e->n_end - (s - e->end_at)));
     }
-    triple x = triple_of(t, s);
+    triple x = cop_tags_triple(t, s);
     const edge *e = &g->edges.v[x.edge];
     int32_t behind = place_distance(g, e->to), inner = inner_of(t, x.edge)->type->distance(inner_of(t, x.edge), x.inner);
     int32_t whole = inner == COP_GUIDE_FAR ? inner : add(add(behind, (int32_t)e->n_end), inner);
@@ -245,11 +160,13 @@ static int32_t distance(cop_language *l, cop_guide_state s) {
     return whole < beside ? whole : beside;
 }
 
-// The farthest that one can be from an end behind s: somewhere in a tag, or as far as an inner language tells.
+// The farthest that one can be from an end behind s: what the mask saw behind the tokens of its vocabulary, or else
+// somewhere in a tag, or as far as an inner language tells.
 static int32_t reach(cop_language *l, cop_guide_state s, int symbols) {
     tags *t = (tags *)l;
     const graph *g = t->g;
     int32_t most = t->worst;
+    if (s < g->nodes.n && t->seen_worst && t->seen_worst[s]) return t->seen_worst[s] - 1;
     for (size_t i = 0; i < g->edges.n; i++) {
         const edge *e = &g->edges.v[i];
         int32_t behind = place_distance(g, e->to);
@@ -257,8 +174,8 @@ static int32_t reach(cop_language *l, cop_guide_state s, int symbols) {
         cop_language *inner = t->inner[e->inner];
         if (!inner->type->reach) return COP_GUIDE_FAR;
         int32_t far = inner->type->reach(inner, inner->type->start(inner), symbols);
-        if (s >= g->n_fixed && triple_of(t, s).edge == (int32_t)i) {
-            int32_t now = inner->type->reach(inner, triple_of(t, s).inner, symbols);
+        if (s >= g->n_fixed && cop_tags_triple(t, s).edge == (int32_t)i) {
+            int32_t now = inner->type->reach(inner, cop_tags_triple(t, s).inner, symbols);
             if (now > far) far = now;
         }
         far = far == COP_GUIDE_FAR ? far : add(add(behind, (int32_t)e->n_end), far);
@@ -273,122 +190,13 @@ static int named(cop_language *l, const int32_t **ids) {
     return (int)g->named.n;
 }
 
-// ---- masks ----
-
-static void close_crossings(tags *t) {
-    while (t->crossings) {
-        crossing *c = t->crossings;
-        t->crossings = c->next;
-        cop_array_fini(&c->starts);
-        cop_free(c);
-    }
-}
-
-static int32_t first_token(const cop_trie_node *nodes, uint32_t p) {
-    while (cop_trie_token(nodes[p]) == COP_TRIE_NO_TOKEN) p++;  // each leaf is a token
-    return (int32_t)cop_trie_token(nodes[p]);
-}
-
-static crossing *crossings_of(tags *t, const cop_vocab_trie *v, int32_t byte) {
-    uint64_t id = cop_vocab_trie_identity(v);
-    for (crossing *c = t->crossings; c; c = c->next)
-        if (c->vocab == id && c->byte == byte) return c;
-    crossing *c = cop_alloc(sizeof *c);
-    if (!c) return NULL;
-    c->vocab = id;
-    c->byte = byte;
-    const cop_trie_node *nodes = cop_vocab_trie_nodes(v);
-    for (uint32_t p = 1, end = cop_trie_size(nodes[0]); p < end;) {
-        if (cop_trie_byte(nodes[p]) != byte) {
-            p++;
-            continue;
-        }
-        if (cop_array_push(&c->starts, ((cross_start){p, first_token(nodes, p)}))) {
-            cop_array_fini(&c->starts);
-            cop_free(c);
-            return NULL;
-        }
-        p += cop_trie_size(nodes[p]);
-    }
-    c->next = t->crossings;
-    t->crossings = c;
-    return c;
-}
-
-// The tokens of a subtree, its node included, whose last byte leaves the text alive.
-static void walk_below(tags *t, const cop_vocab_trie *v, uint32_t top, cop_guide_state *behind, uint64_t *bits) {
-    const cop_trie_node *nodes = cop_vocab_trie_nodes(v);
-    for (uint32_t p = top, end = top + cop_trie_size(nodes[top]); p < end;) {
-        uint32_t depth = cop_trie_depth(nodes[p]), token = cop_trie_token(nodes[p]);
-        cop_guide_state next = step(&t->base, behind[depth], cop_trie_byte(nodes[p]));
-        if (next == COP_GUIDE_DEAD) {
-            p += cop_trie_size(nodes[p]);
-            continue;
-        }
-        if (token != COP_TRIE_NO_TOKEN) bits[token / 64] |= (uint64_t)1 << (token % 64);
-        behind[depth + 1] = next;
-        p++;
-    }
-}
-
-// Tokens in which the inner language may end and the end tag begin: those with its first byte in them.
-static bool add_crossing_tokens(tags *t, cop_guide_state s, const cop_vocab_trie *v, int32_t byte, uint64_t *bits) {
-    const crossing *c = crossings_of(t, v, byte);
-    if (!c) return false;
-    const cop_vocab_trie_source *source = cop_vocab_trie_get_source(v);
-    const cop_trie_node *nodes = cop_vocab_trie_nodes(v);
-    cop_guide_state behind[COP_TRIE_MAX_DEPTH + 2];
-    const char *last = "";
-    uint32_t n_last = 0;  // bytes of `last` whose states are in behind
-    behind[0] = s;
-    for (size_t i = 0; i < c->starts.n; i++) {
-        size_t bytes;
-        const char *text = source->piece(source->user, c->starts.v[i].token, &bytes);
-        uint32_t depth = cop_trie_depth(nodes[c->starts.v[i].node]), d = 0;
-        while (d < depth && d < n_last && text[d] == last[d]) d++;
-        for (; d < depth; d++) behind[d + 1] = step(&t->base, behind[d], (uint8_t)text[d]);
-        last = text;
-        n_last = depth;
-        if (behind[depth] != COP_GUIDE_DEAD) walk_below(t, v, c->starts.v[i].node, behind, bits);
-    }
-    return true;
-}
-
-static void mask(cop_language *l, cop_guide_state s, const cop_vocab_trie *v, uint64_t *bits) {
-    tags *t = (tags *)l;
-    const graph *g = t->g;
-    const edge *e = s >= g->n_fixed ? &g->edges.v[triple_of(t, s).edge] : NULL;
-    int32_t byte = e && e->n_end ? e->end[0] : -1;
-    if (byte < 0) {
-        cop_vocab_trie_walk(v, l, s, bits);
-        return;
-    }
-    cop_language *inner = t->inner[e->inner];
-    cop_guide_state within = triple_of(t, s).inner;
-    if (inner->type->mask) inner->type->mask(inner, within, v, bits);
-    else cop_vocab_trie_walk(v, inner, within, bits);
-    uint32_t at = triple_of(t, s).at;
-    bool done = !at && byte >= COP_GUIDE_TOKEN;
-    if (!done) done = !at && inner->type->distance(inner, within) >= cop_vocab_trie_longest(v);
-    if (!done) done = !at && add_crossing_tokens(t, s, v, byte, bits);
-    if (!done) {
-        cop_vocab_trie_walk(v, l, s, bits);
-        return;
-    }
-    cop_vocab_trie_add_twins(v, bits);
-    for (size_t i = 0; i < g->named.n; i++) {
-        int32_t id = g->named.v[i];
-        if (id < cop_vocab_trie_get_source(v)->V && step(l, s, COP_GUIDE_TOKEN + id) != COP_GUIDE_DEAD) bits[id / 64] |= (uint64_t)1 << (id % 64);
-    }
-}
-
 // ---- the life of a text ----
 
 static cop_guide_state keep(cop_language *l, cop_guide_state s) {
     tags *t = (tags *)l;
     bool fixed = s < t->g->n_fixed;
     if (t->triples.n < KEEP_FROM) return s;
-    triple x = fixed ? (triple){0, 0, 0} : triple_of(t, s);
+    triple x = fixed ? (triple){0, 0, 0} : cop_tags_triple(t, s);
     for (int i = 0; i < t->n_inner; i++) {
         cop_language *inner = t->inner[i];
         if (!inner->type->keep) continue;
@@ -419,7 +227,7 @@ static void close_tags(cop_language *l) {
     for (int i = 0; i < t->n_inner; i++)
         if (t->inner[i]) t->inner[i]->type->close(t->inner[i]);
     close_graph(t->g);
-    close_crossings(t);
+    cop_tags_forget_masks(t);
     cop_array_fini(&t->triples);
     cop_free(t->inner);
     cop_free(t->table);
@@ -445,7 +253,7 @@ static size_t memory(const cop_language *l) {
 static cop_status fork_tags(cop_language **out, cop_language *l);
 
 static const cop_language_type type = {
-    .name = "tags", .start = start, .step = step, .accepting = accepting, .distance = distance, .mask = mask, .reach = reach,
+    .name = "tags", .start = start, .step = cop_tags_step, .accepting = accepting, .distance = distance, .mask = cop_tags_mask, .reach = reach,
     .named = named, .keep = keep, .fork = fork_tags, .failed = failed, .memory = memory, .close = close_tags,
 };
 
@@ -502,7 +310,7 @@ static cop_status new_node(graph *g, uint32_t *out, uint32_t parent, int32_t sym
 static cop_status add_begin(graph *g, int32_t in, const cop_tag_edge *from, int32_t number_of_edge) {
     uint32_t n = g->places[in].root;
     for (size_t i = 0; i < from->n_begin; i++) {
-        uint32_t c = find_child(g, n, from->begin[i]);
+        uint32_t c = cop_tags_child(g, n, from->begin[i]);
         if (!c) COP_TRY(new_node(g, &c, n, from->begin[i], in));
         n = c;
         if (g->nodes.v[n].edge >= 0) return cop_fail(COP_ERR_ARG, "tags: place %d: one begin is the beginning of another", in);
