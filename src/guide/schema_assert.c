@@ -333,7 +333,7 @@ static cop_status assert_word(assertion *x, const schema_keyword *k) {
     uint32_t id;
     uint8_t integer, types;
     switch (k->word) {
-    case W_type: types = cop_schema_types(k, &integer); return now(x, A_TYPES, types, integer, 0);
+    case W_type: types = cop_schema_types(k, &integer); return now(x, A_TYPES, types, integer, integer && x->n->draft == DRAFT_4);
     case W_enum: return assert_enum(x, k);
     case W_const: return assert_const(x, k->v);
     case W_minimum:

@@ -162,10 +162,11 @@ bool cop_schema_count_holds(schema *s, const schema_goal *g, const char *text, s
     if (s->options.checker ? any_spelling(text, bytes) != 1 : !read_plain(text, bytes, &b) || !b.whole || (b.point && !b.fraction)) return false;
     schema_arena mem = {.most = 1 << 20};
     schema_dec d;
-    bool yes = false;
+    bool yes = false, is_digits = true;
+    for (size_t i = 0; i < bytes; i++) is_digits &= !strchr(".eE", text[i]);
     if (!cop_schema_dec_read(&mem, &d, text, bytes))
         for (uint32_t i = 0; i < g->n_numbers && !yes; i++)
-            yes = (s->options.checker || g->numbers[i].n_multiples) && cop_schema_numbers_hold(&g->numbers[i], &d);
+            yes = (s->options.checker ? !g->numbers[i].literal || is_digits : g->numbers[i].n_multiples > 0) && cop_schema_numbers_hold(&g->numbers[i], &d);
     cop_schema_arena_fini(&mem);
     return yes && !(!s->options.checker && d.n == 0 && *text == '-');
 }

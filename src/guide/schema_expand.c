@@ -22,8 +22,9 @@ static bool has(const cell *list, uint32_t a) {
     return list != NULL;
 }
 
-static void apply_types(draft_record *r, uint8_t mask, uint8_t integer) {
+static void apply_types(draft_record *r, uint8_t mask, uint8_t integer, bool literal) {
     r->types &= mask;
+    r->literal |= literal;
     if (!integer) return;
     if (r->integer && r->integer != integer) r->types &= (uint8_t)~T_NUMBER;
     r->integer = integer;
@@ -69,7 +70,7 @@ static cop_status apply_property(expansion *e, draft_record *r, cell c) {
 cop_status cop_schema_apply(expansion *e, draft_record *r, const atom *a) {
     cell c = {.a = a->a, .b = a->b, .c = a->c, .lit = a->lit, .number = a->number};
     switch (a->kind) {
-    case A_TYPES: return apply_types(r, (uint8_t)a->a, (uint8_t)a->b), COP_OK;
+    case A_TYPES: return apply_types(r, (uint8_t)a->a, (uint8_t)a->b, a->lit == 1), COP_OK;
     case A_LOW:
     case A_HIGH: return apply_bound(r, a->kind == A_LOW, a->number, a->b), COP_OK;
     case A_MULTIPLE: return put(e, &r->multiples, c);

@@ -8,7 +8,7 @@
 typedef enum atom_kind {
     A_LIT,       // a literal: lit, scope
     A_REST_PROPERTIES, A_REST_ITEMS,  // a node but for its unevaluated…, which fails: lit
-    A_TYPES,     // a: mask; b: 0, or 1 integers, 2 no integers
+    A_TYPES,     // a: mask; b: 0, or 1 integers, 2 no integers; lit: 1 when they are draft 4's
     A_LOW, A_HIGH, A_MULTIPLE, A_NOT_NUMBER,  // number; b: open, or "no"
     A_ONLY,      // number: a list of `a` of them
     A_STRING,    // a: an expression
@@ -63,7 +63,7 @@ typedef struct cell {  // of the lists of a record
 // An alternative while it grows. Lists are newest first and share their tails with other alternatives.
 typedef struct draft_record {
     uint8_t types, integer, unique;
-    bool has_low, has_high, low_open, high_open;
+    bool has_low, has_high, low_open, high_open, literal;
     const schema_dec *low, *high;
     const cell *multiples, *only, *not;
     cop_rx strings, names;

@@ -1,5 +1,5 @@
 // Formats as expressions, after the documents that JSON Schema names: RFC 3339, 5321, 1123, 2673, 4291, 9562, 3986, 6901,
-// 6570. What an expression cannot say well (regex, idn-hostname, idn-email beyond its shape) is not here.
+// 6570, ECMA-262. What an expression cannot say well (idn-hostname, idn-email beyond its shape) is not here.
 #include "guide/schema_private.h"
 
 #define MONTHS                                                                                                            \
@@ -43,6 +43,19 @@
 #define TEMPLATE                                                                                                          \
     "(?:[!#$&(-;=?-\\[\\]_a-z~" WIDE "]|" PCT "|\\{[+#./;?&=,!@|]?" VARIABLE "(?:," VARIABLE ")*\\})*"
 
+// Groups may be nested four deep; a brace that begins no count stands for itself, as browsers have it.
+#define ESCAPE                                                                                                            \
+    "\\\\(?:[dDsSwWbBnrtfv0-9/\\-^$\\\\.*+?()\\[\\]{}|,:;=!@#%&'\"<>_~` ]|c[A-Za-z]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|u\\{[0-9A-Fa-f]+\\}"   \
+    "|[pP]\\{[A-Za-z_=]+\\}|k<[A-Za-z_$][A-Za-z0-9_$]*>)"
+#define COUNT "(?:(?:[*+?]|\\{[0-9]+(?:,[0-9]*)?\\})\\?" "?)?"
+#define ATOM "(?:[^\\\\\\[()|*+?]|" ESCAPE "|\\[\\^?(?:[^\\]\\\\]|\\\\[^\\n])*\\])" COUNT "|\\|"
+#define GROUP(inner) "\\((?:\\?(?::|=|!|<=|<!|P?<[A-Za-z_$][A-Za-z0-9_$]*>))?" inner "\\)" COUNT
+#define REGEX0 "(?:" ATOM ")*"
+#define REGEX1 "(?:" ATOM "|" GROUP(REGEX0) ")*"
+#define REGEX2 "(?:" ATOM "|" GROUP(REGEX1) ")*"
+#define REGEX3 "(?:" ATOM "|" GROUP(REGEX2) ")*"
+#define REGEX4 "(?:" ATOM "|" GROUP(REGEX3) ")*"
+
 cop_status cop_schema_format(schema *s, const char *name, cop_rx *out, bool *known) {
     static const struct {
         const char *name, *pattern;
@@ -64,6 +77,7 @@ cop_status cop_schema_format(schema *s, const char *name, cop_rx *out, bool *kno
         {"iri-reference", "(?:" ABSOLUTE(WIDE) "|" RELATIVE(WIDE) ")"},
         {"uri-template", TEMPLATE},
         {"json-pointer", POINTER},
+        {"regex", REGEX4},
         {"relative-json-pointer", "(?:0|[1-9][0-9]*)(?:#|" POINTER ")"},
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {

@@ -84,6 +84,7 @@ typedef struct schema_multiple {
 } schema_multiple;
 typedef struct schema_numbers {  // a set of numbers
     bool has_low, has_high, low_open, high_open;
+    bool literal;     // written without point and exponent: draft 4's integers
     uint8_t integer;  // 0: either, 1: integers, 2: no integers
     schema_dec low, high;
     const schema_multiple *multiples;

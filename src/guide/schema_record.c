@@ -130,7 +130,7 @@ static cop_status keep_lists(schema *s, const draft_record *r, schema_numbers *n
 
 static cop_status emit_numbers(expansion *e, schema_goal *g, const draft_record *r) {
     schema *s = e->s;
-    schema_numbers n = {.has_low = r->has_low, .has_high = r->has_high, .low_open = r->low_open, .high_open = r->high_open, .integer = r->integer};
+    schema_numbers n = {.has_low = r->has_low, .has_high = r->has_high, .low_open = r->low_open, .high_open = r->high_open, .integer = r->integer, .literal = r->literal};
     if (r->has_low) COP_TRY(keep_dec(s, &n.low, r->low));
     if (r->has_high) COP_TRY(keep_dec(s, &n.high, r->high));
     COP_TRY(keep_lists(s, r, &n));
@@ -139,7 +139,7 @@ static cop_status emit_numbers(expansion *e, schema_goal *g, const draft_record 
     if (simple && !n.has_low && !n.has_high && !n.integer) g->free_numbers = true;
     for (uint32_t i = 0; i < g->n_numbers && simple; i++) {
         const schema_numbers *o = &g->numbers[i];
-        bool same = !o->n_multiples && !o->n_not && !o->only && o->integer == n.integer && o->has_low == n.has_low && o->has_high == n.has_high;
+        bool same = !o->n_multiples && !o->n_not && !o->only && o->integer == n.integer && o->literal == n.literal && o->has_low == n.has_low && o->has_high == n.has_high;
         same = same && (!n.has_low || (!cop_schema_dec_compare(&o->low, &n.low) && o->low_open == n.low_open));
         if (same && (!n.has_high || (!cop_schema_dec_compare(&o->high, &n.high) && o->high_open == n.high_open))) return COP_OK;
     }
