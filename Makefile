@@ -106,10 +106,9 @@ $(OUT)/libserve.a: $(call obj,$(SERVE))
 $(OUT)/libcoppice.so: $(LIB_O)
 	$(CC) -shared -Wl,-soname,libcoppice.so.0 $(LDFLAGS) $^ $(LDLIBS) -o $@
 # A page is built in as the text cop_page_NAME.
-$(OUT)/obj/web/%.c: web/%.html Makefile
+$(OUT)/obj/web/%.c: web/%.html tools/page_text
 	@mkdir -p $(@D)
-	@{ echo '#include "cli/page.h"'; echo 'const char cop_page_$*[] ='; \
-	  sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } >$@
+	@tools/page_text --c $< >$@
 $(OUT)/obj/web/%.o: $(OUT)/obj/web/%.c
 	$(CC) $(CFLAGS) -c $< -o $@
 $(OUT)/coppice: $(call obj,$(CLI)) $(PAGES:web/%.html=$(OUT)/obj/web/%.o) $(call obj,$(KERNELS)) $(OUT)/libserve.a $(OUT)/libcoppice.a

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/page.h"
 #include "serve/server.h"
 
 typedef struct serve_args {
@@ -106,6 +107,7 @@ static cop_server_options read_options(serve_args *a) {
     o.template = a->template;
     o.metrics = a->metrics;
     o.hide_slots = a->hide_slots;
+    o.page = cop_page_index;
     if (a->verbose) o.log = print_line;
     cop_cli_sampling_options(&o.session, &a->sampling);
     o.session.draft = o.scheduler.draft = a->draft ? a->draft : "auto";
