@@ -10,7 +10,6 @@
 // A mask that was asked for: siblings of a tree and turns of a loop often share a state.
 typedef struct cop_guide_mask_entry {
     cop_guide_state state;  // COP_GUIDE_DEAD: free
-    int32_t worst;          // the largest distance behind one of its tokens, -1: not known yet
     uint64_t used;
     uint64_t *bits;         // without end tokens
 } cop_guide_mask_entry;
@@ -21,6 +20,22 @@ typedef struct cop_guide_way {
     cop_guide_state state, next;  // COP_GUIDE_DEAD: free
     int32_t symbol, tokens;       // tokens -1: not counted yet
 } cop_guide_way;
+
+typedef struct cop_guide_need {
+    int32_t token, need;   // tokens from behind it to an end; COP_GUIDE_FAR: more than what was asked for
+} cop_guide_need;
+
+// What the tokens of a state need.
+typedef struct cop_guide_needs {
+    cop_guide_state state;  // COP_GUIDE_DEAD: free
+    int32_t cap;            // larger needs are not told apart
+    int32_t worst, usual;   // the largest; that of most
+    uint64_t used;
+    uint64_t *allowed;      // all of them
+    cop_guide_need *others; // those that need something else than the usual
+    size_t n_others;
+} cop_guide_needs;
+#define COP_GUIDE_N_NEEDS 6
 
 struct cop_guide {
     cop_language *language;
@@ -34,11 +49,20 @@ struct cop_guide {
     cop_guide_mask_entry masks[COP_GUIDE_N_MASKS];
     cop_guide_way *ways;   // open addressing
     size_t n_ways, ways_size;
+    cop_guide_needs needs[COP_GUIDE_N_NEEDS];
+    COP_ARRAY(cop_guide_need) found;
     cop_status failed;     // memory was gone
 };
 
 static inline cop_guide_state cop_guide_step(cop_guide *g, cop_guide_state s, int32_t symbol) {
     return g->language->type->step(g->language, s, symbol);
 }
+
+/* Can a text that is at s be ended by so many tokens, the end token not counted? */
+bool cop_guide_can_end_within(cop_guide *g, cop_guide_state s, int32_t tokens);
+/* Set the bits (all clear before; twins are left out) of the tokens behind which `left` tokens are enough. False: they
+ * are for all of them, and nothing is set. */
+bool cop_guide_narrow(cop_guide *g, cop_guide_state s, int32_t left, uint64_t *bits);
+void cop_guide_forget_ways(cop_guide *g);  // states are called otherwise now
 
 #endif
