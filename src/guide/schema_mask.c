@@ -110,92 +110,17 @@ static void follow(masker *m, config c, uint32_t from, uint32_t to) {
     for (size_t i = 0; i < n && !t->status; i++) below(m, list[i], to);
 }
 
-// Below a node, where what ends depends on all that was written.
-static void walk_checked(masker *m, config c, cop_dfa *dfa, cop_dfa_state q, uint32_t node) {
-    for (uint32_t p = node + 1, end = node + cop_trie_size(m->nodes[node]); p < end && !m->t->status; p += cop_trie_size(m->nodes[p])) {
-        cop_dfa_state next = cop_dfa_step(dfa, q, cop_trie_byte(m->nodes[p]));
-        if (next == COP_DFA_DEAD) continue;
-        if (cop_dfa_accepting(dfa, next)) {  // by bytes from here on
-            branch(m, c, p);
-            continue;
-        }
-        config list[16];
-        m->t->next.n = 0;
-        cop_schema_config_step(m->t, c, cop_trie_byte(m->nodes[p]));
-        size_t n = m->t->next.n < 16 ? m->t->next.n : 16;
-        memcpy(list, m->t->next.v, n * sizeof *list);
-        uint32_t token = cop_trie_token(m->nodes[p]);
-        if (n && token != COP_TRIE_NO_TOKEN) m->bits[token / 64] |= (uint64_t)1 << (token % 64);
-        for (size_t i = 0; i < n; i++) below(m, list[i], p);
-    }
-}
-
-// A text that is taken already: the token that would write the rest of it and its quote is not allowed.
-static void forbid_rest(masker *m, uint64_t *bits, const char *spelt, size_t bytes, const char *written, size_t n) {
-    if (bytes < n || memcmp(spelt, written, n)) return;
-    uint32_t node = COP_TRIE_ROOT;
-    for (size_t i = n; i <= bytes; i++) {
-        node = cop_vocab_trie_child(m->v, node, i < bytes ? (uint8_t)spelt[i] : '"');
-        if (node == COP_TRIE_ROOT) return;
-    }
-    uint32_t token = cop_trie_token(m->nodes[node]);
-    if (token != COP_TRIE_NO_TOKEN) bits[token / 64] &= ~((uint64_t)1 << (token % 64));
-}
-
-static void forbid_list(masker *m, uint64_t *bits, uint32_t list, bool values, const char *written, size_t n) {
-    schema_arena mem = {.most = 1 << 20};
-    for (; list; list = datum_at(m->t, list)->before) {
-        const uint32_t *words = &datum_at(m->t, datum_at(m->t, list)->v)->v + 1;
-        const char *text = (const char *)(words + 1);
-        uint32_t bytes = words[0], spelt_bytes;
-        if (values && (*text != 's' || bytes < 5)) continue;  // of the canonical form of a string
-        if (values) text += 5, bytes -= 5;
-        const char *spelt = cop_schema_spell(&mem, text, bytes, &spelt_bytes);
-        if (spelt) forbid_rest(m, bits, spelt, spelt_bytes, written, n);
-    }
-    cop_schema_arena_fini(&mem);
-}
-
-static void forbid_taken(masker *m, config c, const frame *f, uint64_t *bits) {
-    schema_text *t = m->t;
-    const frame *parent = frame_at(t, f->parent);
-    size_t n;
-    char *written = cop_schema_tape_text(t, f->kind == F_EXTRA ? f->b : c.tape, f->kind == F_EXTRA ? 1 : parent->d, &n);
-    if (written && f->kind == F_EXTRA) {
-        const schema_object *o = &record_at(t->s, parent->what)->u.object;
-        for (uint32_t i = 0; i < o->n; i++) forbid_rest(m, bits, o->members[i].spelt, o->members[i].spelt_bytes, written, n);
-        forbid_list(m, bits, parent->c, false, written, n);
-    } else if (written && parent->kind == F_ARRAY && n && *written == '"') {
-        forbid_list(m, bits, parent->c, true, written + 1, n - 1);
-    }
-    cop_free(written);
-}
-
 static void in_automaton(masker *m, config c, const frame *f, cop_dfa *dfa, uint32_t node) {
     schema_text *t = m->t;
     cop_dfa_exits exits = {.most = 0};
-    uint64_t *bits = m->bits;
-    size_t words = ((size_t)cop_vocab_trie_get_source(m->v)->V + 63) / 64;
+    cop_status st = node == COP_TRIE_ROOT ? cop_dfa_mask(dfa, f->a, m->v, m->bits, &exits)
+                                          : cop_dfa_mask_below(dfa, f->a, m->v, node, m->bits, &exits);
+    cop_schema_fail(t, st);
     int32_t reach = cop_dfa_reach(dfa, f->a), rest = cop_schema_frame_rest(t, c.frame), own = cop_dfa_distance(dfa, f->a);
     note(m, reach == SCHEMA_FAR ? SCHEMA_FAR : add_far(rest - own, reach));
     bool free_end = f->kind == F_SCALAR && !c.tape;  // what follows does not depend on what is written
     config after = {f->parent, 0};
     if (free_end && frame_at(t, f->parent)->kind == F_ARRAY && record_at(t->s, frame_at(t, f->parent)->what)->u.array.unique) free_end = false;
-    if (!free_end && node != COP_TRIE_ROOT) {
-        if (f->kind == F_SCALAR && cop_dfa_accepting(dfa, f->a)) by_bytes(m, c, node);
-        else walk_checked(m, c, dfa, f->a, node);
-        return;
-    }
-    if (!free_end && !(bits = cop_alloc_array(words, sizeof *bits))) {
-        cop_schema_fail(t, cop_fail(COP_ERR_NOMEM, "schema: cannot allocate"));
-        return;
-    }
-    cop_status st = node == COP_TRIE_ROOT ? cop_dfa_mask(dfa, f->a, m->v, bits, &exits) : cop_dfa_mask_below(dfa, f->a, m->v, node, bits, &exits);
-    cop_schema_fail(t, st);
-    if (!free_end) {
-        forbid_taken(m, c, f, bits);
-        for (size_t i = 0; i < words; i++) m->bits[i] |= bits[i];
-    }
     if (f->kind == F_SCALAR && cop_dfa_accepting(dfa, f->a)) {  // a number may end before the next byte
         if (free_end) below(m, after, node);
         else by_bytes(m, c, node);
@@ -204,7 +129,6 @@ static void in_automaton(masker *m, config c, const frame *f, cop_dfa *dfa, uint
         if (!free_end) follow(m, c, node, exits.v[i].node);
         else below(m, after, exits.v[i].node);
     }
-    if (bits != m->bits) cop_free(bits);
     cop_array_fini(&exits);
 }
 

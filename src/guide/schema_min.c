@@ -164,11 +164,12 @@ cop_status cop_schema_item_goal(schema *s, schema_array *a, uint32_t index, cons
 // ---- scalars as one automaton ----
 
 cop_status cop_schema_dfa(schema *s, cop_rx rx, cop_dfa **out) {
-    uint32_t before = (uint32_t)s->dfa_keys.blobs.n, id = cop_schema_intern(&s->dfa_keys, &rx, sizeof rx);
+    uint32_t id = cop_schema_intern(&s->dfa_keys, &rx, sizeof rx);
     if (!id) return COP_ERR_LIMIT;
-    if (id > before) {
+    if (id > s->dfas.n) {  // one that failed before has a number and no automaton
         cop_dfa *dfa;
         COP_TRY(cop_dfa_new(&dfa, s->regexes, rx));
+        if (id != s->dfas.n + 1) return cop_dfa_free(dfa), cop_fail(COP_ERR_LIMIT, "schema: an automaton failed before");
         if (!s->dfas.most) s->dfas.most = 1000000;
         cop_status st = cop_array_push(&s->dfas, dfa);
         if (st) return cop_dfa_free(dfa), st;

@@ -322,7 +322,7 @@ static cop_status build_object(expansion *e, const draft_record *r, const mentio
         const schema_blob *name = pool_at(&s->names, m->v[i].name);
         schema_member *out = &o->members[i];
         *out = (schema_member){.name = name->v, .bytes = name->bytes, .required = m->v[i].required, .forbidden = m->v[i].forbidden, .goal = m->v[i].goal};
-        out->spelt = cop_schema_spell(&s->mem, out->name, out->bytes, &out->spelt_bytes);
+        out->spelt = cop_schema_spell(s, out->name, out->bytes, &out->spelt_bytes);
         if (!out->spelt) return COP_ERR_LIMIT;
         o->n_required += out->required;
         sorted[i] = named[i] = i;

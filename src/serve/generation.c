@@ -108,6 +108,8 @@ static void free_generation(cop_generation *g) {
     for (int i = 0; i < g->n; i++)
         if (g->choices[i].request) cop_request_cancel(g->choices[i].request);
     for (int i = 0; i < g->n; i++) free_choice(&g->choices[i]);
+    if (g->status) cop_guide_forget(g->server, g->guide);
+    cop_guide_give_back(g->server, g->guide);
     cop_free(g->choices);
     cop_question_free(g->question);
     cop_free(g);
@@ -126,18 +128,16 @@ static cop_status start(cop_generation **out, cop_exchange *x, cop_question *q, 
     *g = (cop_generation){.server = x->server, .form = form, .question = q, .choices = choices, .gone = x->gone, .connection = x->connection};
     g->created = time(NULL);
     cop_make_id(g->id, form->prefix);
-    cop_kept_guide *guide = NULL;
     cop_status st = cop_check_drafting(x->server, q);
-    if (!st) st = cop_guide_for(&guide, x->server, q);
+    if (!st) st = cop_guide_for(&g->guide, x->server, q);
     for (int i = 0; i < n && !st; i++) {
-        st = start_choice(g, &g->choices[i], i, cop_kept_guide_get(guide));
+        st = start_choice(g, &g->choices[i], i, cop_kept_guide_get(g->guide));
         g->n = i + 1;
     }
     *out = g;
+    if (!st) return COP_OK;
     cop_error_record record;
     cop_error_get(&record);
-    cop_guide_give_back(x->server, guide);
-    if (!st) return COP_OK;
     free_generation(g);
     cop_error_set(&record);
     return st;

@@ -50,6 +50,7 @@ struct cop_generation {
     cop_server *server;
     const cop_form *form;
     cop_question *question;   // owned
+    struct cop_kept_guide *guide;  // NULL: any text
     cop_choice *choices;      // [n]
     int n, n_ended;
     char id[48];

@@ -66,6 +66,18 @@ void cop_guide_give_back(cop_server *s, cop_kept_guide *k) {
     if (last) destroy(k);
 }
 
+void cop_guide_forget(cop_server *s, cop_kept_guide *k) {
+    if (!k) return;
+    cop_lock_take(s->guiding);
+    for (cop_kept_guide **at = &s->guides; *at; at = &(*at)->next)
+        if (*at == k) {
+            *at = k->next;
+            k->listed = false;
+            break;
+        }
+    cop_lock_give(s->guiding);
+}
+
 void cop_kept_guides_close(cop_server *s) {
     while (s->guides) {
         cop_kept_guide *k = s->guides;

@@ -10,6 +10,8 @@ typedef struct cop_kept_guide cop_kept_guide;
  * never COP_ERR_LIMIT. Guides are kept for later questions that ask for the same. */
 cop_status cop_guide_for(cop_kept_guide **out, cop_server *s, cop_question *q);
 void cop_guide_give_back(cop_server *s, cop_kept_guide *kept);  // when the requests are submitted; accepts NULL
+/* It failed: whoever asks for the same gets a new one. */
+void cop_guide_forget(cop_server *s, cop_kept_guide *kept);     // accepts NULL
 cop_guide *cop_kept_guide_get(cop_kept_guide *kept);            // NULL for NULL
 
 /* May the question draft as it says: options that name files are the operator's. */
