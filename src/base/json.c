@@ -123,3 +123,13 @@ cop_status cop_json_text(const json_t *object, const char *key, const char *fall
     *out = v ? json_string_value(v) : fallback;
     return COP_OK;
 }
+
+cop_status cop_json_dump(char **text, size_t *bytes, const json_t *value, size_t flags) {
+    *text = NULL;
+    *bytes = json_dumpb(value, NULL, 0, flags);
+    if (!*bytes || !(*text = cop_alloc(*bytes + 1))) return cop_fail(COP_ERR_NOMEM, "JSON: cannot allocate %zu bytes", *bytes);
+    if (json_dumpb(value, *text, *bytes, flags) == *bytes) return COP_OK;
+    cop_free(*text);
+    *text = NULL;
+    return cop_fail(COP_ERR_NOMEM, "JSON: cannot allocate");
+}

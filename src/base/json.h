@@ -33,6 +33,10 @@ cop_status cop_json_number(const json_t *object, const char *key, double fallbac
 cop_status cop_json_bool(const json_t *object, const char *key, bool fallback, bool *out);
 cop_status cop_json_text(const json_t *object, const char *key, const char *fallback, const char **out);
 
+/* The text of a value, NUL-terminated; caller frees it with cop_free. flags: jansson's. Unlike json_dumps, which loses a
+ * key when its buffer cannot grow, it is whole or COP_ERR_NOMEM. */
+cop_status cop_json_dump(char **text, size_t *bytes, const json_t *value, size_t flags);
+
 /* The member, or NULL when it is missing, null, or `object` is NULL. */
 json_t *cop_json_member(const json_t *object, const char *key);
 

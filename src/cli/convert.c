@@ -7,13 +7,15 @@
 
 typedef struct convert_args {
     const char *type;
-    int32_t threads;
-    bool force;
+    int32_t threads, shard;
+    bool force, no_tokenizer;
 } convert_args;
 
 static const cop_arg options[] = {
     {0, "type", COP_ARG_TEXT, offsetof(convert_args, type), 0, 0, "T", "type of the matrices: f32, f16, bf16, q8_0, q4_k ...; default what they are"},
     {'t', "threads", COP_ARG_INT, offsetof(convert_args, threads), 0, COP_MAX_THREADS, "N", "threads; 0: one per usable core"},
+    {0, "shard", COP_ARG_INT, offsetof(convert_args, shard), 1, 1 << 30, "MB", "size of a folder's safetensors files at most; default 5000"},
+    {0, "no-tokenizer", COP_ARG_FLAG, offsetof(convert_args, no_tokenizer), 0, 0, NULL, "a folder from a GGUF file: without the tokenizer's files"},
     {0, "force", COP_ARG_FLAG, offsetof(convert_args, force), 0, 0, NULL, "replace what is there"},
     {0},
 };
@@ -29,7 +31,7 @@ static cop_status run(int argc, char **argv) {
     cop_texts words = {0};
     COP_TRY(cop_args_parse(options, &a, argc, argv, &words));
     if (words.n != 2) return cop_fail(COP_ERR_ARG, "from where to where? coppice convert IN OUT");
-    cop_convert_options o = {.type = COP_N_DTYPES, .replace = a.force, .progress = on_progress};
+    cop_convert_options o = {.type = COP_N_DTYPES, .shard_bytes = (uint64_t)a.shard * 1000000, .replace = a.force, .no_tokenizer = a.no_tokenizer, .progress = on_progress};
     if (a.type) COP_TRY(cop_convert_type(a.type, &o.type));
     cop_gguf *file;
     COP_TRY(cop_cli_file(&file, words.v[0]));

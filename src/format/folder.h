@@ -13,6 +13,18 @@
 #include "format/gguf.h"
 #include "format/safetensors.h"
 
+// How the bytes under a GGUF name come from those under a published name.
+typedef enum cop_folder_op {
+    COP_FOLDER_AS_IS,
+    COP_FOLDER_PERMUTE_Q,  // rows of each head from halves to neighbouring pairs; as many heads as queries have
+    COP_FOLDER_PERMUTE_K,  // the same, as many heads as keys have
+    COP_FOLDER_TRANSPOSE,  // [in][out] becomes [out][in]; a vector stays
+    COP_FOLDER_PLUS_ONE,   // F32: x + 1
+    COP_FOLDER_SQUEEZE,    // [n][1][m] becomes [n][m]
+    COP_FOLDER_STACK,      // one tensor per expert becomes [experts][out][in]
+    COP_FOLDER_DROP        // not a weight, or one that nothing here uses
+} cop_folder_op;
+
 /* Is it a folder with config.json and safetensors weights? */
 bool cop_folder_is_model(const char *path);
 
@@ -26,5 +38,12 @@ const cop_safetensors *cop_folder_tensors(const cop_gguf *g);
 /* As open for texts in memory, without tensors: the keys of config.json. generation may be NULL. For tests and fuzzing. */
 cop_status cop_folder_keys(cop_gguf **out, const char *config, size_t config_bytes, const char *generation, size_t generation_bytes,
                            const char *name);
+
+/* The way back: the name that the tensor `gguf` has in folders of model_type (expert: its number, of stacked ones), and
+ * how its bytes were made from those there. COP_ERR_UNSUPPORTED when it has none. (folder_names.c) */
+cop_status cop_folder_name_of(const char *model_type, const char *gguf, int64_t expert, char out[COP_SAFETENSORS_MOST_NAME + 1],
+                              cop_folder_op *op);
+/* Llama 3's divisors of n_rot / 2 pairs: long waves are stretched by `factor`, short ones stay, those between are blended. */
+void cop_folder_llama3(float *divisors, double base, int64_t n_rot, double factor, double low, double high, double original);
 
 #endif

@@ -70,8 +70,15 @@ static cop_status add_extra(cop_folder_config *c, const char *name, size_t n, fl
     return COP_OK;
 }
 
-// Llama 3: long waves are stretched by `factor`, short ones stay, those between are blended. The divisors
-// are those that GGUF's writers store.
+// The divisors are those that GGUF's writers store.
+void cop_folder_llama3(float *divisors, double base, int64_t n_rot, double factor, double low, double high, double original) {
+    for (size_t i = 0; i < (size_t)(n_rot / 2); i++) {
+        double wave = 2 * 3.14159265358979323846 * cop_pow(base, 2.0 * (double)i / (double)n_rot), s = (original / wave - low) / (high - low);
+        double divisor = wave < original / high ? 1 : wave > original / low ? factor : 1 / ((1 - s) / factor + s);
+        divisors[i] = (float)divisor;
+    }
+}
+
 static cop_status add_llama3(cop_folder_config *c, const json_t *p, double base, int64_t n_rot) {
     double factor, low, high, original;
     COP_TRY(cop_json_number(p, "factor", 8, &factor));
@@ -82,11 +89,7 @@ static cop_status add_llama3(cop_folder_config *c, const json_t *p, double base,
         return cop_fail(COP_ERR_FORMAT, "rope scaling llama3: factors %g, %g, %g over %g positions make no sense", factor, low, high, original);
     float *divisors;
     COP_TRY(add_extra(c, "rope_freqs.weight", (size_t)(n_rot / 2), &divisors));
-    for (size_t i = 0; i < (size_t)(n_rot / 2); i++) {
-        double wave = 2 * 3.14159265358979323846 * cop_pow(base, 2.0 * (double)i / (double)n_rot), s = (original / wave - low) / (high - low);
-        double divisor = wave < original / high ? 1 : wave > original / low ? factor : 1 / ((1 - s) / factor + s);
-        divisors[i] = (float)divisor;
-    }
+    cop_folder_llama3(divisors, base, n_rot, factor, low, high, original);
     return COP_OK;
 }
 

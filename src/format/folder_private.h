@@ -11,18 +11,6 @@
 #define COP_FOLDER_MOST_LAYERS 4096
 #define COP_FOLDER_MOST_EXTRA 2
 
-// How the bytes under a GGUF name come from those under a published name.
-typedef enum cop_folder_op {
-    COP_FOLDER_AS_IS,
-    COP_FOLDER_PERMUTE_Q,  // rows of each head from halves to neighbouring pairs; as many heads as queries have
-    COP_FOLDER_PERMUTE_K,  // the same, as many heads as keys have
-    COP_FOLDER_TRANSPOSE,  // [in][out] becomes [out][in]; a vector stays
-    COP_FOLDER_PLUS_ONE,   // F32: x + 1
-    COP_FOLDER_SQUEEZE,    // [n][1][m] becomes [n][m]
-    COP_FOLDER_STACK,      // one tensor per expert becomes [experts][out][in]
-    COP_FOLDER_DROP        // not a weight, or one that nothing here uses
-} cop_folder_op;
-
 // '#' stands for the number of a layer, '@' for the number of an expert; both sides end before ".weight" or
 // ".bias", which stays. `to` NULL with COP_FOLDER_DROP; a `from` that ends in '.' is then a prefix.
 typedef struct cop_folder_rule {

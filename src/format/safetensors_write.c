@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/array.h"
+#include "base/json.h"
 #include "base/map.h"
 #include "format/safetensors.h"
 
@@ -74,15 +74,14 @@ uint64_t cop_safetensors_writer_data_bytes(const cop_safetensors_writer *w) { re
 
 // The header ends with spaces, so that the data begins on a boundary of 8 bytes.
 static cop_status write_header(const cop_safetensors_writer *w, int fd, const char *path) {
-    char *text = json_dumps(w->header, JSON_COMPACT);
-    if (!text) return cop_fail(COP_ERR_NOMEM, "%s: cannot allocate the header", path);
-    uint64_t n = strlen(text), padded = (n + 7) & ~(uint64_t)7;
+    char *text;
+    size_t bytes;
+    COP_TRY(cop_json_dump(&text, &bytes, w->header, JSON_COMPACT));
+    uint64_t n = bytes, padded = (n + 7) & ~(uint64_t)7;
     cop_status st = cop_file_put(fd, path, &padded, sizeof padded);
-    if (!st) st = cop_file_put(fd, path, text, (size_t)n);
+    if (!st) st = cop_file_put(fd, path, text, bytes);
     if (!st) st = cop_file_put(fd, path, "        ", (size_t)(padded - n));
-    json_free_t give_back;
-    json_get_alloc_funcs(NULL, &give_back);
-    give_back(text);
+    cop_free(text);
     return st;
 }
 

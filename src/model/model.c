@@ -77,18 +77,35 @@ static cop_cache_shape describe_cache(const cop_desc *d) {
     return shape;
 }
 
+static cop_status describe(const cop_gguf *file, const cop_family **family, cop_desc *d) {
+    COP_TRY(find_family(file, family));
+    d->family = (*family)->name;
+    COP_TRY(cop_desc_common(file, d));
+    COP_TRY((*family)->describe(file, d));
+    cop_status st = cop_desc_check(d);
+    if (st) cop_fail_note("%s", cop_gguf_name(file));  // a description has no file
+    else number_layers(d);
+    return st;
+}
+
+cop_status cop_model_describe(const cop_gguf *file, cop_desc *desc) {
+    const cop_family *family;
+    *desc = (cop_desc){0};
+    cop_status st = describe(file, &family, desc);
+    if (st) cop_desc_fini(desc);
+    return st;
+}
+
+void cop_desc_fini(cop_desc *desc) {
+    cop_free(desc->layers);
+    desc->layers = NULL;
+}
+
 static cop_status open_model(cop_model *model, const char *path, const cop_model_options *options) {
     COP_TRY(cop_kernels_best(&model->kernels, options->level));
     COP_TRY(cop_gguf_open(&model->file, path));
     const cop_family *family;
-    COP_TRY(find_family(model->file, &family));
-    model->desc.family = family->name;
-    COP_TRY(cop_desc_common(model->file, &model->desc));
-    COP_TRY(family->describe(model->file, &model->desc));
-    cop_status st = cop_desc_check(&model->desc);
-    if (st) cop_fail_note("%s", cop_gguf_name(model->file));  // a description has no file
-    if (st) return st;
-    number_layers(&model->desc);
+    COP_TRY(describe(model->file, &family, &model->desc));
     model->cache_shape = describe_cache(&model->desc);
     COP_TRY(cop_model_load(model, family, options));
     cop_model_number_linears(model);

@@ -93,6 +93,10 @@ typedef struct cop_desc {
     cop_layer_desc *layers;  // [L]
 } cop_desc;
 
+/* What a file's metadata says, without its weights; rope divisors stay NULL. Fini it after a success. */
+cop_status cop_model_describe(const cop_gguf *file, cop_desc *desc);
+void cop_desc_fini(cop_desc *desc);
+
 // ---- weights ----------------------------------------------------------------------------------
 
 typedef struct cop_linear {

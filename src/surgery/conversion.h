@@ -13,13 +13,15 @@ typedef struct cop_convert_options {
     cop_dtype type;    // of matrices; COP_N_DTYPES: what they are
     cop_pool *pool;    // borrowed
     bool replace;      // an existing file or folder
+    bool no_tokenizer; // a folder from a file gets none
+    uint64_t shard_bytes;  // of one safetensors file at most, but for a tensor that has more; 0: 5 GB
     /* done and total bytes of the result; false ends the conversion with COP_ERR_CANCELLED. May be NULL. */
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     void *user;
 } cop_convert_options;
 
-/* Write `file` to `path`: a GGUF file when the name ends in .gguf, else a folder with config.json and
- * safetensors. There is a whole result or, after a failure, what was there before. */
+/* Write `file` to `path`: a GGUF file when the name ends in .gguf, else a folder with config.json, safetensors
+ * and the tokenizer's files; COP_ERR_UNSUPPORTED names what a folder cannot say. There is a whole result or, after a failure, what was there before. */
 cop_status cop_convert(const cop_gguf *file, const char *path, const cop_convert_options *options);
 
 /* The type by its name in any case ("q4_k"); COP_ERR_ARG lists those that can be written. */

@@ -1,5 +1,5 @@
-// A folder from a folder: the tensors in another type, config.json with that type's name, the other files as
-// they are. The new folder is filled beside its place and renamed.
+// A new folder is filled beside its place and renamed. From a folder: the tensors in another type, config.json with
+// that type's name, the other files as they are. From a GGUF file: conversion_unfold.c.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,18 +11,15 @@
 
 #include "base/alloc.h"
 #include "base/array.h"
-#include "base/json.h"
 #include "base/map.h"
 #include "format/folder.h"
-#include "format/safetensors_write.h"
 #include "surgery/conversion_private.h"
 
-#define PATH_BYTES 4096
 #define MOST_FILE ((size_t)256 << 20)  // of a file that is copied
 
-static cop_status join(char path[PATH_BYTES], const char *folder, const char *file) {
-    int n = snprintf(path, PATH_BYTES, "%s/%s", folder, file);
-    if (n < 0 || n >= PATH_BYTES) return cop_fail(COP_ERR_LIMIT, "%.80s...: the path is too long", folder);
+cop_status cop_convert_join(char path[COP_CONVERT_PATH], const char *folder, const char *file) {
+    int n = snprintf(path, COP_CONVERT_PATH, "%s/%s", folder, file);
+    if (n < 0 || n >= COP_CONVERT_PATH) return cop_fail(COP_ERR_LIMIT, "%.80s...: the path is too long", folder);
     return COP_OK;
 }
 
@@ -41,13 +38,18 @@ static cop_status write_file(const char *path, const void *data, size_t bytes) {
     return st;
 }
 
-static cop_status write_json(const char *path, const json_t *value) {
-    char *text = json_dumps(value, JSON_INDENT(2));
-    if (!text) return cop_fail(COP_ERR_NOMEM, "%s: cannot allocate", path);
-    cop_status st = write_file(path, text, strlen(text));
-    json_free_t give_back;
-    json_get_alloc_funcs(NULL, &give_back);
-    give_back(text);
+cop_status cop_convert_write(const char *folder, const char *name, const void *data, size_t bytes) {
+    char path[COP_CONVERT_PATH];
+    COP_TRY(cop_convert_join(path, folder, name));
+    return write_file(path, data, bytes);
+}
+
+cop_status cop_convert_write_json(const char *folder, const char *name, const json_t *value, size_t flags) {
+    char *text;
+    size_t bytes;
+    COP_TRY(cop_json_dump(&text, &bytes, value, flags));
+    cop_status st = cop_convert_write(folder, name, text, bytes);
+    cop_free(text);
     return st;
 }
 
@@ -55,58 +57,47 @@ static cop_status write_json(const char *path, const json_t *value) {
 
 typedef struct listing {
     cop_conversion *c;
-    COP_ARRAY(cop_gguf_tensor) tensors;  // in the order of the new file; name unused
+    COP_ARRAY(cop_convert_item) items;
+    COP_ARRAY(const cop_safetensors_tensor *) tensors;
 } listing;
-
-static cop_status choose(const cop_conversion *c, const cop_safetensors_tensor *t, cop_dtype *type) {
-    if (t->type == COP_N_DTYPES)
-        return cop_fail(COP_ERR_UNSUPPORTED, "tensor %s: type %s, need F32, F16 or BF16", t->name, t->type_name);
-    *type = c->options->type == COP_N_DTYPES ? t->type : c->options->type;
-    return COP_OK;
-}
 
 // The tensor as rows of its last dimension.
 static cop_gguf_tensor flat(const cop_safetensors_tensor *t) {
     uint64_t cols = t->n_dims ? t->dims[t->n_dims - 1] : 1, elements = 1;
     for (int i = 0; i < t->n_dims; i++) elements *= t->dims[i];
-    return (cop_gguf_tensor){.n_dims = 2, .dims = {cols, elements / cols, 1, 1}, .type = t->type, .bytes = t->bytes, .data = t->data,
-                             .offset = (uint64_t)(t->data - t->map->data)};
+    cop_gguf_tensor one = {.n_dims = 2, .dims = {cols, elements / cols, 1, 1}, .type = t->type, .bytes = t->bytes, .data = t->data,
+                           .offset = (uint64_t)(t->data - t->map->data)};
+    snprintf(one.name, sizeof one.name, "%s", t->name);
+    return one;
 }
 
-// Four-byte elements before two-byte ones.
-static cop_status list_tensors(listing *l, const cop_safetensors *files, cop_safetensors_writer *w) {
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < cop_safetensors_n_tensors(files); i++) {
-            const cop_safetensors_tensor *t = cop_safetensors_tensor_at(files, i);
-            cop_dtype type = COP_F32;
-            COP_TRY(choose(l->c, t, &type));
-            if ((type == COP_F32) != (pass == 0)) continue;
-            COP_TRY(cop_safetensors_add(w, t->name, type, t->n_dims, t->dims));
-            cop_gguf_tensor one = flat(t);
-            snprintf(one.name, sizeof one.name, "%s", t->name);
-            COP_TRY(cop_array_push(&l->tensors, one));
-        }
+static cop_status list_tensors(listing *l) {
+    const cop_safetensors *files = cop_folder_tensors(l->c->file);
+    cop_dtype wanted = l->c->options->type;
+    for (size_t i = 0; i < cop_safetensors_n_tensors(files); i++) {
+        const cop_safetensors_tensor *t = cop_safetensors_tensor_at(files, i);
+        if (t->type == COP_N_DTYPES)
+            return cop_fail(COP_ERR_UNSUPPORTED, "tensor %s: type %s, need F32, F16 or BF16", t->name, t->type_name);
+        cop_convert_item it = {.type = wanted == COP_N_DTYPES ? t->type : wanted, .n_dims = t->n_dims};
+        snprintf(it.name, sizeof it.name, "%s", t->name);
+        memcpy(it.dims, t->dims, sizeof it.dims);
+        COP_TRY(cop_array_push(&l->items, it));
+        COP_TRY(cop_array_push(&l->tensors, t));
+    }
     return COP_OK;
 }
 
 static cop_status source(void *user, size_t i, cop_gguf_put *put, void *sink) {
     listing *l = user;
-    const cop_gguf_tensor *t = &l->tensors.v[i];
-    cop_dtype wanted = l->c->options->type;
-    return cop_convert_tensor(l->c, t, wanted == COP_N_DTYPES ? t->type : wanted, put, sink);
+    cop_gguf_tensor one = flat(l->tensors.v[i]);
+    return cop_convert_tensor(l->c, &one, l->items.v[i].type, put, sink);
 }
 
 static cop_status write_tensors(cop_conversion *c, const char *folder, const char *final) {
-    char path[PATH_BYTES];
-    cop_safetensors_writer *w;
-    listing l = {.c = c, .tensors.most = COP_SAFETENSORS_MOST_TENSORS};
-    COP_TRY(join(path, folder, "model.safetensors"));
-    COP_TRY(cop_safetensors_writer_new(&w));
-    cop_status st = list_tensors(&l, cop_folder_tensors(c->file), w);
-    c->total = cop_safetensors_writer_data_bytes(w);
-    if (!st) st = cop_convert_room(c, final);
-    if (!st) st = cop_safetensors_writer_save(w, path, source, &l);
-    cop_safetensors_writer_free(w);
+    listing l = {.c = c, .items.most = COP_SAFETENSORS_MOST_TENSORS, .tensors.most = COP_SAFETENSORS_MOST_TENSORS};
+    cop_status st = list_tensors(&l);
+    if (!st) st = cop_convert_shards(c, folder, final, l.items.v, l.items.n, source, &l);
+    cop_array_fini(&l.items);
     cop_array_fini(&l.tensors);
     return st;
 }
@@ -114,12 +105,12 @@ static cop_status write_tensors(cop_conversion *c, const char *folder, const cha
 // ---- the other files ------------------------------------------------------------------------
 
 static cop_status copy_file(const char *from, const char *to, const char *name) {
-    char path[PATH_BYTES], *data;
+    char path[COP_CONVERT_PATH], *data;
     size_t bytes;
-    COP_TRY(join(path, from, name));
+    COP_TRY(cop_convert_join(path, from, name));
     if (access(path, F_OK)) return COP_OK;
     COP_TRY(cop_file_read(path, MOST_FILE, &data, &bytes));
-    cop_status st = join(path, to, name);
+    cop_status st = cop_convert_join(path, to, name);
     if (!st) st = write_file(path, data, bytes);
     cop_free(data);
     return st;
@@ -129,10 +120,10 @@ static cop_status copy_file(const char *from, const char *to, const char *name) 
 static cop_status write_config(const cop_conversion *c, const char *from, const char *to) {
     static const cop_json_limits limits = {(size_t)4 << 20, 200000, 32};
     static const char *const names[COP_N_DTYPES] = {[COP_F32] = "float32", [COP_F16] = "float16", [COP_BF16] = "bfloat16"};
-    char path[PATH_BYTES];
+    char path[COP_CONVERT_PATH];
     json_t *config;
     if (c->options->type == COP_N_DTYPES) return copy_file(from, to, "config.json");
-    COP_TRY(join(path, from, "config.json"));
+    COP_TRY(cop_convert_join(path, from, "config.json"));
     COP_TRY(cop_json_read(&config, path, &limits));
     json_t *text = cop_json_member(config, "text_config"), *places[] = {config, json_is_object(text) ? text : config};
     int failed = 0;
@@ -140,8 +131,7 @@ static cop_status write_config(const cop_conversion *c, const char *from, const 
         const char *key = json_object_get(places[i], "torch_dtype") ? "torch_dtype" : "dtype";
         failed |= json_object_set_new(places[i], key, json_string(names[c->options->type]));
     }
-    cop_status st = failed ? cop_fail(COP_ERR_NOMEM, "config.json: cannot allocate") : join(path, to, "config.json");
-    if (!st) st = write_json(path, config);
+    cop_status st = failed ? cop_fail(COP_ERR_NOMEM, "config.json: cannot allocate") : cop_convert_write_json(to, "config.json", config, JSON_INDENT(2));
     json_decref(config);
     return st;
 }
@@ -160,7 +150,7 @@ static cop_status fill(cop_conversion *c, const char *folder, const char *final)
 
 // The finished folder takes its place; what was there goes only after that.
 static cop_status publish(const char *folder, const char *path) {
-    char old[PATH_BYTES];
+    char old[COP_CONVERT_PATH];
     int n = snprintf(old, sizeof old, "%s.%ld.old", path, (long)getpid());
     if (n < 0 || (size_t)n >= sizeof old) return cop_fail(COP_ERR_LIMIT, "%.80s...: the path is too long", path);
     bool there = !access(path, F_OK);
@@ -175,15 +165,13 @@ static cop_status publish(const char *folder, const char *path) {
 }
 
 cop_status cop_convert_to_folder(cop_conversion *c, const char *path) {
-    char folder[PATH_BYTES], place[PATH_BYTES];
+    char folder[COP_CONVERT_PATH], place[COP_CONVERT_PATH];
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/') n--;
     int m = snprintf(place, sizeof place, "%.*s", (int)n, path), k = snprintf(folder, sizeof folder, "%.*s.%ld.part", (int)n, path, (long)getpid());
     if (m < 0 || k < 0 || (size_t)k >= sizeof folder) return cop_fail(COP_ERR_LIMIT, "%.80s...: the path is too long", path);
-    if (!cop_gguf_folder(c->file))
-        return cop_fail(COP_ERR_UNSUPPORTED, "%s: a folder is made from a folder only; name a file that ends in .gguf", path);
     if (mkdir(folder, 0777)) return cop_fail(errno == ENOENT ? COP_ERR_NOT_FOUND : COP_ERR_IO, "%s: %s", folder, strerror(errno));
-    cop_status st = fill(c, folder, place);
+    cop_status st = cop_gguf_folder(c->file) ? fill(c, folder, place) : cop_convert_unfold(c, folder, place);
     if (!st) st = publish(folder, place);
     if (st) remove_tree(folder);
     return st;

@@ -96,12 +96,28 @@ static void give_memory(void *p, void *unused) {
     cop_free(p);
 }
 
-static const split_family *find_family(const char *pre) {
+static const split_family *known_family(const char *pre) {
     for (size_t i = 0; i < N_FAMILIES; i++)
         if (!strcmp(families[i].pre, pre)) return &families[i];
+    return NULL;
+}
+
+static const split_family *find_family(const char *pre) {
+    const split_family *known = known_family(pre);
+    if (known) return known;
     cop_fail(COP_ERR_UNSUPPORTED, "tokenizer.ggml.pre: \"%.40s\" is not known; known are", pre);
     for (size_t i = 0; i < N_FAMILIES; i++) cop_fail_note("%s", families[i].pre);
     return NULL;
+}
+
+bool cop_splitter_is_same(const char *pre, const char *other) {
+    const split_family *a = known_family(pre), *b = known_family(other);
+    if (!a || !b || a->nfc != b->nfc || a->whole_words != b->whole_words) return false;
+    for (int i = 0; i < MOST_PATTERNS; i++) {
+        if (!a->patterns[i] || !b->patterns[i]) return a->patterns[i] == b->patterns[i];
+        if (strcmp(a->patterns[i], b->patterns[i]) != 0) return false;
+    }
+    return true;
 }
 
 static cop_status compile(cop_splitter *s, const char *pattern) {

@@ -108,6 +108,20 @@ void cop_split_work_free(cop_split_work *w);
 cop_status cop_split_run(const cop_splitter *s, cop_split_work *w, const char *text, size_t bytes, cop_piece_fn *piece,
                          void *arg);
 
+/* Do two names of `pre` stand for the same patterns and flags? */
+bool cop_splitter_is_same(const char *pre, const char *other);
+
+// The steps of a family as tokenizer.json publishes them (vocab_words.c).
+#define COP_MOST_CUTS 6
+#define COP_GPT2_SPLIT "\x01"  // stands for the byte-level step that splits by itself
+typedef struct cop_published {
+    const char *pre;
+    bool nfc, whole_words;
+    const char *cuts[COP_MOST_CUTS];  // patterns, or COP_GPT2_SPLIT
+} cop_published;
+/* The row for a name of GGUF's, or NULL. */
+const cop_published *cop_published_find(const char *pre);
+
 // ---- normalising (normalise.c) ----
 
 typedef COP_ARRAY(char) cop_text_buffer;

@@ -2,6 +2,7 @@
 #ifndef COP_TEXT_TOKENIZER_JSON_H
 #define COP_TEXT_TOKENIZER_JSON_H
 
+#include "base/json.h"
 #include "text/tokenizer.h"
 
 #define COP_MAX_TOKENIZER_JSON ((size_t)64 << 20)  // bytes
@@ -17,5 +18,9 @@ typedef struct cop_tokenizer_files {
  * here, COP_ERR_LIMIT a size.  Encoding gives the ids of the tokenizers library, added tokens as their
  * flags say; where parse_special is false, special ones are plain text. */
 cop_status cop_tokenizer_from_json(cop_tokenizer **out, const cop_tokenizer_files *files);
+
+/* The way back, for byte-level BPE and SentencePiece's: objects that a tokenizer with the same ids is made from; the
+ * chat template stands in *config. COP_ERR_UNSUPPORTED says what cannot be expressed. The caller owns both. */
+cop_status cop_tokenizer_to_json(const cop_tokenizer *tok, json_t **tokenizer, json_t **config);
 
 #endif

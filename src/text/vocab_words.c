@@ -8,7 +8,6 @@
 
 #include "text/pipeline_private.h"
 
-#define MOST_CUTS 6
 #define LLAMA3(digits) "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits \
                        "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
@@ -17,18 +16,11 @@
                               ending "|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define DEEPSEEK3 "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+" \
                   "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"
-#define GPT2_SPLIT "\x01"  // stands for the byte-level step that splits by itself
 
-typedef struct published {
-    const char *pre;
-    bool nfc, whole_words;
-    const char *cuts[MOST_CUTS];  // patterns, or GPT2_SPLIT
-} published;
-
-static const published families[] = {
-    {"gpt-2", false, false, {GPT2_SPLIT}},
-    {"smollm", false, false, {"\\p{N}", GPT2_SPLIT}},
-    {"command-r", true, false, {"\\p{N}", GPT2_SPLIT}},
+static const cop_published families[] = {
+    {"gpt-2", false, false, {COP_GPT2_SPLIT}},
+    {"smollm", false, false, {"\\p{N}", COP_GPT2_SPLIT}},
+    {"command-r", true, false, {"\\p{N}", COP_GPT2_SPLIT}},
     {"qwen2", true, false, {LLAMA3("\\p{N}")}},
     {"llama-bpe", false, true, {LLAMA3("\\p{N}{1,3}")}},
     {"dbrx", false, false, {LLAMA3("\\p{N}{1,3}")}},
@@ -37,6 +29,12 @@ static const published families[] = {
     {"deepseek-v3", false, false, {"\\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", DEEPSEEK3}},
     {"deepseek-coder", false, false, {"[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", "\\p{N}"}},
 };
+
+const cop_published *cop_published_find(const char *pre) {
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        if (cop_splitter_is_same(families[i].pre, pre)) return &families[i];
+    return NULL;
+}
 
 static cop_status refuse(const char *what) {
     return cop_fail(COP_ERR_UNSUPPORTED, "tokenizer: GGUF's keys cannot express %s", what);
@@ -50,13 +48,13 @@ static bool is_cut(const cop_cut *c, const char *pattern) {
     return c->kind == COP_CUT_PATTERN && kept && !strcmp(cop_pattern_text(c->pattern), pattern);
 }
 
-static bool has_cuts(const cop_pipeline *p, const published *f) {
+static bool has_cuts(const cop_pipeline *p, const cop_published *f) {
     int n = 0;
-    for (; n < MOST_CUTS && f->cuts[n]; n++) {
+    for (; n < COP_MOST_CUTS && f->cuts[n]; n++) {
         if (n >= p->n_cuts) return false;
         const cop_cut *c = &p->cuts[n];
         bool splits = c->kind == COP_CUT_BYTES && c->pattern && !c->space_first;
-        if (!strcmp(f->cuts[n], GPT2_SPLIT) ? !splits : !is_cut(c, f->cuts[n])) return false;
+        if (!strcmp(f->cuts[n], COP_GPT2_SPLIT) ? !splits : !is_cut(c, f->cuts[n])) return false;
     }
     const cop_cut *last = &p->cuts[p->n_cuts - 1];
     if (n == p->n_cuts) return last->kind == COP_CUT_BYTES;
@@ -201,7 +199,7 @@ static cop_status write_gpt2(cop_vocab_words *w, const cop_tokenizer *tok) {
     w->source.model = "gpt2";
     w->source.pre = tok->pipeline ? find_pre(tok) : cop_splitter_name(tok->splitter);
     if (!w->source.pre) return refuse("its steps: they are none of a family known here");
-    if (tok->unk >= 0 && !knows_all_bytes(tok)) return refuse("an unknown token among bytes");
+    if (tok->pipeline && tok->unk >= 0 && !knows_all_bytes(tok)) return refuse("an unknown token among bytes");
     cop_status st = sort_merges(tok, &v, &n);
     if (!st) st = write_merges(w, tok, v, n);
     cop_free(v);

@@ -10,6 +10,17 @@ ls "$TMP/half"
 show info "$TMP/half" | sed -n 3p
 show convert "$TMP/half" "$TMP/half.gguf"
 show convert tests/data/tiny-q4_0.gguf "$TMP/x.gguf" --type q8_0
+# A folder from a file: the files of a published model, in parts of a size; the same text.
+show convert tests/data/tiny-llama-a.gguf "$TMP/folder"
+ls "$TMP/folder"
+cat "$TMP/folder/config.json" "$TMP/folder/tokenizer_config.json"
+[ "$("$COPPICE" run -m "$TMP/folder" -p "the other" -n 8 --no-packed --json | grep logits_hash)" = "$("$COPPICE" run -m tests/data/tiny-llama-a.gguf -p "the other" -n 8 --no-packed --json | grep logits_hash)" ] && echo "the same logits"
+show convert tests/data/tiny-mixtral-b.gguf "$TMP/parts" --shard 1 --type f32
+show convert tests/data/tiny-bert.gguf "$TMP/bert"
+show convert tests/data/tiny-llama-b.gguf "$TMP/b"
+show convert tests/data/tiny-llama-b.gguf "$TMP/b" --no-tokenizer
+ls "$TMP/b"
+rm -r "$TMP"/{folder,parts,b}
 # Types of 256 a block: to floats and to the type, whose file opens and writes text.
 show convert tests/data/tiny-q2_k.gguf "$TMP/floats.gguf" --type f32
 for t in q2_k q3_k iq4_xs mxfp4; do

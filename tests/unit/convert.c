@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include <jansson.h>
 
+#include "format/gguf_write.h"
 #include "kernel/quantise_file.h"
 #include "support/model.h"
 #include "surgery/conversion.h"
@@ -19,6 +20,8 @@
 
 static char folder[64], path[128];
 static cop_pool *pool;
+static uint64_t shard_bytes;
+static bool no_tokenizer;
 
 static int setup(void **state) {
     (void)state;
@@ -42,7 +45,7 @@ static cop_gguf *open_model(const char *name) {
 
 static cop_status convert(const char *from, const char *to, cop_dtype type, bool replace) {
     cop_gguf *g = open_model(from);
-    const cop_convert_options o = {.type = type, .pool = pool, .replace = replace};
+    const cop_convert_options o = {.type = type, .pool = pool, .replace = replace, .shard_bytes = shard_bytes, .no_tokenizer = no_tokenizer};
     snprintf(path, sizeof path, "%s/%s", folder, to);
     cop_status st = cop_convert(g, path, &o);
     cop_gguf_close(g);
@@ -182,6 +185,84 @@ static void every_type_can_be_made_and_is_near(void **state) {
     cop_gguf_close(a);
 }
 
+static void a_file_as_a_folder_gives_the_same_bits(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama-a", "llama-b", "mistral", "mixtral-b", "qwen2-a", "qwen2-b", "qwen3-b", "qwen3moe-b", "gemma2-a", "gemma2-b", "gemma3-a",
+                                        "gemma3-b", "smollm3-b", "granite-b", "olmo2-b", "olmo3", "gpt2-b", "starcoder-b", "starcoder2-b", "phi3-a", "phi3-b",
+                                        "lfm2-b", "f16", "bf16"};
+    no_tokenizer = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char from[64];
+        snprintf(from, sizeof from, "tests/data/tiny-%s.gguf", names[i]);
+        shard_bytes = i % 2 ? 30000 : 0;
+        must_convert(from, names[i], COP_N_DTYPES);
+        same_logits(from, path);
+        char index[200];
+        snprintf(index, sizeof index, "%s/model.safetensors.index.json", path);
+        if (i % 2 != !access(index, F_OK)) fail_msg("%s: in the wrong number of files", path);
+    }
+    no_tokenizer = false;
+    shard_bytes = 0;
+}
+
+static void quantised_weights_become_the_floats_that_they_stand_for(void **state) {
+    (void)state;
+    static const char *const names[] = {"q4_k", "q2_k", "mxfp4", "gpt2-q8_0", "moe-q8_0", "lfm2-q8_0"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char from[64], to[64], as_file[128];
+        snprintf(from, sizeof from, "tests/data/tiny-%s.gguf", names[i]);
+        snprintf(to, sizeof to, "%s.gguf", names[i]);
+        must_convert(from, to, COP_F32);
+        snprintf(as_file, sizeof as_file, "%s", path);
+        must_convert(from, names[i], COP_F32);
+        same_logits(as_file, path);
+        snprintf(to, sizeof to, "%s-half", names[i]);
+        must_convert(from, to, COP_N_DTYPES);
+        cop_gguf *g = open_model(path);
+        assert_int_equal(cop_gguf_find_tensor(g, "token_embd.weight")->type, COP_F16);
+        cop_gguf_close(g);
+    }
+}
+
+// A copy of a model with one key more or one tensor's values changed.
+static void change_model(const char *from, const char *to, const char *key, float value, const char *tensor) {
+    cop_gguf *g = open_model(from);
+    cop_gguf_writer *w;
+    float values[64];
+    for (int i = 0; i < 64; i++) values[i] = 1 + (float)i;
+    assert_int_equal(cop_gguf_writer_new(&w, 0), COP_OK);
+    for (size_t i = 0; i < cop_gguf_n_keys(g); i++) cop_gguf_add_copy(w, g, i);
+    if (key) cop_gguf_add_f32(w, key, value);
+    for (size_t i = 0; i < cop_gguf_n_tensors(g); i++) {
+        const cop_gguf_tensor *t = cop_gguf_tensor_at(g, i);
+        cop_gguf_add_tensor(w, t->name, t->type, t->n_dims, t->dims, tensor && !strcmp(t->name, tensor) ? (const void *)values : t->data);
+    }
+    snprintf(path, sizeof path, "%s/%s", folder, to);
+    if (cop_gguf_writer_save(w, path)) fail_msg("%s", cop_error_text());
+    cop_gguf_writer_free(w);
+    cop_gguf_close(g);
+}
+
+static int n_entries(void);
+
+static void what_a_folder_cannot_say_is_refused_by_name(void **state) {
+    (void)state;
+    static const struct { const char *from, *key, *tensor, *want; } cases[] = {
+        {"tests/data/tiny-llama-a.gguf", "llama.attention.scale", NULL, "attention.scale: config.json of this family has no place"},
+        {"tests/data/tiny-llama-a.gguf", NULL, "rope_freqs.weight", "tensor rope_freqs.weight: divisors that no scaling"},
+        {"tests/data/tiny-bert.gguf", NULL, NULL, "family bert: no folder is made of it, but of llama, qwen2"},
+        {"tests/data/tiny-llama-b.gguf", NULL, NULL, "a character that is no token; --no-tokenizer leaves the tokenizer out"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char from[128];
+        change_model(cases[i].from, "changed.gguf", cases[i].key, 0.77f, cases[i].tensor);
+        snprintf(from, sizeof from, "%s", path);
+        assert_int_equal(convert(from, "refused", COP_N_DTYPES, false), COP_ERR_UNSUPPORTED);
+        if (!strstr(cop_error_text(), cases[i].want)) fail_msg("%s", cop_error_text());
+        assert_int_equal(n_entries(), 1);
+    }
+}
+
 // Rows of whole blocks of 256, so that every type is written as itself.
 static void the_bytes_written_are_those_of_the_quantiser(void **state) {
     (void)state;
@@ -298,6 +379,32 @@ static void a_stopped_conversion_leaves_what_was_there(void **state) {
     cop_gguf_close(g);
 }
 
+static void each_allocation_that_fails_leaves_no_folder_of_a_file(void **state) {
+    (void)state;
+    cop_gguf *g = open_model("tests/data/tiny-qwen2-a.gguf");
+    json_set_alloc_funcs(cop_alloc, cop_free);
+    snprintf(path, sizeof path, "%s/m", folder);
+    bool failed = true;
+    long n = 0;
+    while (failed && n < 20000) {
+        const cop_convert_options o = {.type = COP_F16, .pool = pool, .replace = true, .shard_bytes = 30000};
+        n += 1 + n / 20;
+        cop_alloc_fail_at(n);
+        cop_status st = cop_convert(g, path, &o);
+        failed = cop_alloc_failed();
+        cop_alloc_fail_at(0);
+        if (st && !failed) fail_msg("allocation %ld: %d, %s", n, st, cop_error_text());
+        if (!st) {  // jansson does without some, and so may a number; never without a name or a token
+            cop_gguf *now = open_model(path);
+            assert_int_equal(cop_gguf_find_tensor(now, "token_embd.weight")->type, COP_F16);
+            cop_gguf_close(now);
+        }
+        assert_true(n_entries() <= 1);
+    }
+    assert_in_range(n, 30, 20000);
+    cop_gguf_close(g);
+}
+
 static void each_allocation_that_fails_leaves_what_was_there(void **state) {
     (void)state;
     static const char *const names[] = {"m.gguf", "m"};
@@ -335,12 +442,16 @@ int main(void) {
         IN_FOLDER(sixteen_bits_give_the_same_bits_in_folder_and_file),
         IN_FOLDER(a_file_as_a_file_keeps_every_key_and_tensor),
         IN_FOLDER(every_type_can_be_made_and_is_near),
+        IN_FOLDER(a_file_as_a_folder_gives_the_same_bits),
+        IN_FOLDER(quantised_weights_become_the_floats_that_they_stand_for),
+        IN_FOLDER(what_a_folder_cannot_say_is_refused_by_name),
         IN_FOLDER(the_bytes_written_are_those_of_the_quantiser),
         IN_FOLDER(the_mix_is_what_is_written_down),
         IN_FOLDER(weights_are_not_quantised_twice),
         IN_FOLDER(what_is_there_is_replaced_only_when_asked),
         IN_FOLDER(a_stopped_conversion_leaves_what_was_there),
         IN_FOLDER(each_allocation_that_fails_leaves_what_was_there),
+        IN_FOLDER(each_allocation_that_fails_leaves_no_folder_of_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
