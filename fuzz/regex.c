@@ -28,6 +28,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     cop_status st = cop_language_regex(&l, pattern, bytes);
     if (st) guiding_check_failure(st);
     else guiding_check(l, seed);
-    check_expressions(pattern, bytes);
+    if (seed % 8 == 0) check_expressions(pattern, bytes);
     return 0;
 }

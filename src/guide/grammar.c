@@ -5,7 +5,7 @@
 #include "guide/grammar_private.h"
 
 #define MAX_TEXT ((size_t)1 << 20)
-#define MAX_ROWS_MEMORY ((size_t)1 << 23)
+#define MAX_ROWS ((size_t)1 << 23)  // and items, of one text
 
 static cop_grammar_language *of(cop_language *l) { return (cop_grammar_language *)l; }
 
@@ -92,7 +92,8 @@ static cop_status new_text(cop_language **out, cop_grammar *g) {
     }
     l->base.type = g->n_named ? &grammar_type : &plain_type;
     l->grammar = g;
-    l->rows.most = l->items.most = l->waits.most = MAX_ROWS_MEMORY;
+    l->fuel = COP_GR_FUEL;
+    l->rows.most = l->items.most = l->waits.most = MAX_ROWS;
     l->now.most = l->waiting.most = l->todo.most = 1 << 16;
     l->languages = cop_alloc_array(g->languages.n + 1, sizeof *l->languages);
     cop_status st = l->languages ? COP_OK : cop_fail(COP_ERR_NOMEM, "grammar: cannot allocate");
@@ -115,6 +116,7 @@ static void close_source(cop_gr_source *s) {
     for (size_t i = 0; i < s->json.n; i++)
         if (s->json.v[i]) s->json.v[i]->type->close(s->json.v[i]);
     cop_array_fini(&s->rules);
+    cop_free(s->names);
     cop_array_fini(&s->nodes);
     cop_array_fini(&s->tokens);
     cop_array_fini(&s->json);
@@ -142,7 +144,7 @@ cop_status cop_language_grammar(cop_language **out, const char *text, size_t byt
     *out = NULL;
     if (bytes > MAX_TEXT) return cop_fail(COP_ERR_LIMIT, "grammar: %zu bytes, at most %zu", bytes, MAX_TEXT);
     s.nodes.most = (size_t)1 << 20;
-    s.rules.most = 20000;
+    s.rules.most = COP_GR_NAMES / 2;
     s.tokens.most = s.json.most = 1 << 12;
     cop_grammar *g = cop_alloc(sizeof *g);
     if (!g) return cop_fail(COP_ERR_NOMEM, "grammar: cannot allocate");
@@ -156,5 +158,11 @@ cop_status cop_language_grammar(cop_language **out, const char *text, size_t byt
         cop_grammar_free(g);
         return st;
     }
-    return new_text(out, g);
+    COP_TRY(new_text(out, g));
+    start(*out);
+    if (!of(*out)->failed) return COP_OK;
+    st = failed(*out);
+    close(*out);
+    *out = NULL;
+    return st;
 }

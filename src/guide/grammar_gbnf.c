@@ -29,13 +29,19 @@ void cop_gr_append(cop_gr_source *s, uint32_t whole, uint32_t part) {
 
 cop_status cop_gr_rule_of(cop_gr_source *s, const char *name, size_t bytes, uint32_t *rule) {
     if (bytes > MAX_NAME) return cop_gr_fail(s, COP_ERR_LIMIT, "a name is too long");
-    for (size_t i = 0; i < s->rules.n; i++)
-        if (!strncmp(s->rules.v[i].name, name, bytes) && !s->rules.v[i].name[bytes]) return *rule = (uint32_t)i, COP_OK;
+    uint32_t hash = 2166136261u, at;
+    for (size_t i = 0; i < bytes; i++) hash = (hash ^ (uint8_t)name[i]) * 16777619u;
+    if (!s->names) s->names = cop_alloc_array(COP_GR_NAMES, sizeof *s->names);
+    for (at = hash % COP_GR_NAMES; s->names && s->names[at]; at = (at + 1) % COP_GR_NAMES) {
+        const char *its = s->rules.v[s->names[at] - 1].name;
+        if (!strncmp(its, name, bytes) && !its[bytes]) return *rule = s->names[at] - 1, COP_OK;
+    }
     cop_gr_rule one = {.name = cop_text_copy(name, bytes)};
-    if (!one.name) return cop_fail(COP_ERR_NOMEM, "grammar: cannot allocate");
+    if (!one.name || !s->names) return cop_free(one.name), cop_fail(COP_ERR_NOMEM, "grammar: cannot allocate");
     cop_status st = cop_array_push(&s->rules, one);
     if (st) cop_free(one.name);
-    *rule = (uint32_t)s->rules.n - 1;
+    else s->names[at] = *rule = (uint32_t)s->rules.n;
+    *rule -= !st;
     return st;
 }
 

@@ -7,14 +7,17 @@
 #include "base/alloc.h"
 #include "guide/grammar_private.h"
 
-#define MAX_EXPRESSION 3000    // nodes of an expression that rules are put together to
+#define MAX_EXPRESSION 200000  // nodes of an expression that rules are put together to
+#define MAX_EXPRESSION_DEPTH 800
+#define MAX_DFAS 4096
 #define MAX_SYMBOLS ((size_t)1 << 18)
-#define MAX_DEPTH 1500         // rules inside rules
+#define MAX_DEPTH 4000         // rules and groups inside one another
+#define MAX_MEASURES 100000000 // symbols that are looked at to find lengths
 #define MAX_COPIES 5000        // of a counted repetition of what is no expression
 
 typedef struct node_info {
     bool known, regular;
-    uint32_t size;
+    uint32_t size, depth;
 } node_info;
 
 typedef enum task_kind { TASK_NODE, TASK_STAR, TASK_UP_TO } task_kind;
@@ -29,22 +32,26 @@ typedef struct lowering {
     node_info *info;
     uint32_t *name_of;     // of a rule, + 1
     COP_ARRAY(task) tasks;
-    cop_rx pending, ignored;
+    COP_ARRAY(cop_rx) pending;   // one behind the other, not yet a symbol
+    cop_rx ignored;
     int depth;
+    cop_status failed;
 } lowering;
 
 static cop_status look_at_rule(lowering *w, uint32_t rule);
 
 // Is the node an expression, and of what size?
 static cop_status look_at(lowering *w, uint32_t at, node_info *out) {
-    node_info one = {.known = true, .regular = true, .size = 1}, part;
+    node_info one = {.known = true, .regular = true, .size = 1, .depth = 1}, part;
     const cop_gr_node n = w->s->nodes.v[at];
     if (w->info[at].known) return *out = w->info[at], COP_OK;
+    if (++w->depth > MAX_DEPTH) return cop_fail(COP_ERR_LIMIT, "%s grammar: rules use rules too deeply", w->s->kind);
     if (n.kind == COP_GR_RULE) {
         COP_TRY(look_at_rule(w, n.value));
         const cop_gr_rule *r = &w->s->rules.v[n.value];
         one.regular = r->mark == 2 && r->regular;
         one.size = r->size;
+        one.depth = r->depth + 1;
     } else if (n.kind == COP_GR_TOKENS || n.kind == COP_GR_JSON) {
         one.regular = false;
     } else if (n.kind == COP_GR_RX) {
@@ -54,8 +61,10 @@ static cop_status look_at(lowering *w, uint32_t at, node_info *out) {
         COP_TRY(look_at(w, i, &part));
         one.regular = one.regular && part.regular;
         one.size = one.size + part.size > MAX_EXPRESSION ? MAX_EXPRESSION : one.size + part.size;
+        if (part.depth >= one.depth) one.depth = part.depth + 1;
     }
-    if (one.size >= MAX_EXPRESSION) one.regular = false;
+    w->depth--;
+    if (one.size >= MAX_EXPRESSION || one.depth > MAX_EXPRESSION_DEPTH) one.regular = false;
     if ((n.kind == COP_GR_AND || n.kind == COP_GR_NOT || n.kind == COP_GR_LAZY) && !one.regular)
         return cop_fail(COP_ERR_UNSUPPORTED, "%s grammar: &, ~ and lazy need what does not recur", w->s->kind);
     *out = w->info[at] = one;
@@ -67,17 +76,45 @@ static cop_status look_at_rule(lowering *w, uint32_t rule) {
     node_info info;
     if (!r->body) return cop_fail(COP_ERR_FORMAT, "%s grammar: rule %s is used but not there", w->s->kind, r->name);
     if (r->mark) return COP_OK;
-    if (++w->depth > MAX_DEPTH) return cop_fail(COP_ERR_LIMIT, "%s grammar: rules use rules more than %d deep", w->s->kind, MAX_DEPTH);
     r->mark = 1;
-    cop_status st = look_at(w, r->body, &info);
-    w->depth--;
-    if (st) return st;
+    COP_TRY(look_at(w, r->body, &info));
     r->mark = 2;
     r->regular = info.regular;
     r->size = info.size;
+    r->depth = info.depth;
     if (r->terminal && !info.regular)
         return cop_fail(COP_ERR_UNSUPPORTED, "%s grammar: terminal %s recurs, has tokens in it, or is too large", w->s->kind, r->name);
     return COP_OK;
+}
+
+static cop_rx express(lowering *w, uint32_t at);
+
+typedef COP_ARRAY(cop_rx) parts;
+
+static void add_part(lowering *w, parts *p, cop_rx rx) {
+    p->most = MAX_EXPRESSION;
+    if (cop_array_push(p, rx)) w->failed = COP_ERR_LIMIT;
+}
+
+// One behind the other. From the right: appending to a chain copies it.
+static cop_rx join_parts(lowering *w, parts *p) {
+    cop_rx out = COP_RX_EMPTY;
+    while (p->n) out = cop_rx_concat(w->s->set, p->v[--p->n], out);
+    return out;
+}
+
+// Plain texts among many alternatives become a trie.
+static cop_rx express_alternatives(lowering *w, uint32_t first) {
+    parts ways = {0}, texts = {0};
+    for (uint32_t i = first; i; i = w->s->nodes.v[i].next) {
+        cop_rx rx = express(w, i);
+        add_part(w, cop_rx_is_literal(w->s->set, rx) ? &texts : &ways, rx);
+    }
+    if (texts.n) add_part(w, &ways, cop_rx_or_literals(w->s->set, texts.v, texts.n));
+    cop_rx out = ways.n ? cop_rx_or_all(w->s->set, ways.v, ways.n) : COP_RX_NONE;
+    cop_array_fini(&ways);
+    cop_array_fini(&texts);
+    return out;
 }
 
 // The node as an expression; it is known to be one.
@@ -96,13 +133,14 @@ static cop_rx express(lowering *w, uint32_t at) {
         }
         return r->rx;
     }
-    if (n.kind == COP_GR_OR) out = COP_RX_NONE;
-    for (uint32_t i = n.first, k = 0; i; i = w->s->nodes.v[i].next, k++) {
-        cop_rx part = express(w, i);
-        if (n.kind == COP_GR_OR) out = cop_rx_or(set, out, part);
-        else if (n.kind == COP_GR_AND) out = k ? cop_rx_and(set, out, part) : part;
-        else out = cop_rx_concat(set, out, part);
-    }
+    if (n.kind == COP_GR_OR) return express_alternatives(w, n.first);
+    parts list = {0};
+    for (uint32_t i = n.first; i; i = w->s->nodes.v[i].next) add_part(w, &list, express(w, i));
+    if (n.kind == COP_GR_AND)
+        for (size_t i = 0; i < list.n; i++) out = i ? cop_rx_and(set, out, list.v[i]) : list.v[i];
+    else
+        out = join_parts(w, &list);
+    cop_array_fini(&list);
     switch (n.kind) {
     case COP_GR_REPEAT: return cop_rx_repeat(set, out, n.low, n.high);
     case COP_GR_NOT: return cop_rx_minus(set, cop_rx_repeat(set, any, 0, COP_RX_MANY), out);
@@ -119,9 +157,9 @@ static cop_status put_symbol(lowering *w, uint8_t kind, uint32_t value) {
 }
 
 static cop_status flush(lowering *w) {
-    cop_rx rx = w->pending;
     size_t i = 0;
-    w->pending = COP_RX_EMPTY;
+    cop_rx rx = COP_RX_EMPTY;
+    while (w->pending.n) rx = cop_rx_concat(w->s->set, w->pending.v[--w->pending.n], rx);
     if (rx == COP_RX_EMPTY) return COP_OK;
     while (i < w->g->dfa_rx.n && w->g->dfa_rx.v[i] != rx) i++;
     if (i == w->g->dfa_rx.n) {
@@ -168,10 +206,7 @@ static cop_status emit(lowering *w, uint32_t at) {
     node_info info;
     uint32_t name;
     COP_TRY(look_at(w, at, &info));
-    if (info.regular) {
-        w->pending = cop_rx_concat(w->s->set, w->pending, express(w, at));
-        return COP_OK;
-    }
+    if (info.regular) return cop_array_push(&w->pending, express(w, at));
     if (n.kind != COP_GR_SEQUENCE && n.kind != COP_GR_LEXEME) COP_TRY(flush(w));
     switch (n.kind) {
     case COP_GR_RULE:
@@ -185,8 +220,7 @@ static cop_status emit(lowering *w, uint32_t at) {
     case COP_GR_JSON: return put_symbol(w, COP_GR_LANGUAGE, n.value);
     default:
         for (uint32_t i = n.first; i; i = w->s->nodes.v[i].next) COP_TRY(emit(w, i));
-        if (n.kind == COP_GR_LEXEME) w->pending = cop_rx_concat(w->s->set, w->pending, w->ignored);
-        return COP_OK;
+        return n.kind == COP_GR_LEXEME ? cop_array_push(&w->pending, w->ignored) : COP_OK;
     }
 }
 
@@ -257,9 +291,11 @@ static int32_t measure(cop_grammar *g, uint32_t start) {
 // To a fixed point, there and back; then what never ends is left out.
 static cop_status find_lengths(cop_grammar *g, const char *kind) {
     for (size_t i = 0; i < g->names.n; i++) g->names.v[i].shortest = COP_GUIDE_FAR;
+    size_t measures = 0;
     bool changed = true;
     for (size_t turn = 0; changed && turn < 2 * g->names.n + 4; turn++) {
         changed = false;
+        if ((measures += g->symbols.n) > MAX_MEASURES) return cop_fail(COP_ERR_LIMIT, "%s grammar: rules depend on one another too deeply", kind);
         for (size_t k = 0; k < g->names.n; k++) {
             cop_gr_name *n = &g->names.v[turn % 2 ? k : g->names.n - 1 - k];
             for (uint32_t p = n->first; p < n->first + n->n; p++) {
@@ -324,6 +360,7 @@ static cop_status lower(lowering *w) {
     COP_TRY(new_name(w, TASK_NODE, sequence, 0, &g->start));
     for (size_t i = 0; i < w->tasks.n; i++) COP_TRY(run_task(w, w->tasks.v[i]));
     COP_TRY(cop_regex_set_failed(s->set));
+    if (w->failed) return cop_fail(w->failed, "%s grammar: an expression has too many parts", s->kind);
     for (size_t i = 0; i < s->tokens.n; i++) COP_TRY(cop_array_push(&g->tokens, s->tokens.v[i]));
     for (size_t i = 0; i < s->json.n; i++) {
         COP_TRY(cop_array_push(&g->languages, s->json.v[i]));
@@ -334,14 +371,17 @@ static cop_status lower(lowering *w) {
 }
 
 cop_status cop_grammar_lower(cop_gr_source *s, cop_grammar *g) {
-    lowering w = {.s = s, .g = g, .pending = COP_RX_EMPTY};
+    lowering w = {.s = s, .g = g};
+    w.pending.most = MAX_EXPRESSION;
     w.tasks.most = g->symbols.most = g->starts.most = g->names.most = MAX_SYMBOLS;
-    g->dfas.most = g->dfa_rx.most = g->tokens.most = g->languages.most = 1 << 16;
+    g->dfas.most = g->dfa_rx.most = MAX_DFAS;
+    g->tokens.most = g->languages.most = 1 << 16;
     w.info = cop_alloc_array(s->nodes.n + 4, sizeof *w.info);
     w.name_of = cop_alloc_array(s->rules.n + 1, sizeof *w.name_of);
     cop_status st = w.info && w.name_of ? lower(&w) : cop_fail(COP_ERR_NOMEM, "grammar: cannot allocate");
     cop_free(w.info);
     cop_free(w.name_of);
     cop_array_fini(&w.tasks);
+    cop_array_fini(&w.pending);
     return st;
 }

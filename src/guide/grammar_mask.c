@@ -137,6 +137,7 @@ void cop_gr_mask(cop_grammar_language *l, uint32_t row, const cop_vocab_trie *v,
     masking m = {l, v, cop_vocab_trie_nodes(v), bits};
     memset(bits, 0, ((size_t)cop_vocab_trie_get_source(v)->V + 63) / 64 * sizeof *bits);
     if (row == COP_GUIDE_DEAD || l->failed) return;
+    l->fuel = l->fuel + COP_GR_MORE_FUEL < COP_GR_FUEL ? l->fuel + COP_GR_MORE_FUEL : COP_GR_FUEL;
     l->mask_turn++;
     l->n_pairs = 0;
     l->worst = 0;

@@ -30,7 +30,7 @@ typedef struct cop_gr_rule {
     // what grammar_lower.c finds out
     uint8_t mark;          // 0: not looked at, 1: being looked at, 2: done
     bool regular;          // an expression, too
-    uint32_t size;         // of it, about
+    uint32_t size, depth;  // of it, about
     cop_rx rx;
     bool has_rx;
 } cop_gr_rule;
@@ -41,6 +41,8 @@ typedef struct cop_gr_tokens {
     int32_t low, high;
 } cop_gr_tokens;
 
+#define COP_GR_NAMES (1u << 15)
+
 typedef struct cop_gr_source {
     const char *kind;      // "gbnf" or "lark", for messages
     const char *text;
@@ -50,6 +52,7 @@ typedef struct cop_gr_source {
     cop_regex_set *set;
     COP_ARRAY(cop_gr_node) nodes;  // [0] is not used
     COP_ARRAY(cop_gr_rule) rules;
+    uint32_t *names;       // rules by name, + 1, open addressing: COP_GR_NAMES
     COP_ARRAY(cop_gr_tokens) tokens;
     COP_ARRAY(cop_language *) json;
     uint32_t ignored;      // a node, 0: nothing
@@ -106,6 +109,9 @@ void cop_grammar_free(cop_grammar *g);  // drops one owner
 
 // ---- rows ----
 
+#define COP_GR_FUEL 6000000            // items that are looked at, some 0.3 s
+#define COP_GR_MORE_FUEL 1000000
+
 #define COP_GR_SELF UINT32_MAX         // an origin: the row itself
 #define COP_GR_ROOT (UINT32_MAX - 1)   // an origin: the beginning of the text
 
@@ -161,6 +167,7 @@ typedef struct cop_grammar_language {
     uint64_t *inner_bits;                // what a language inside gives
     size_t inner_words;
     cop_dfa_exits top, exits;
+    int64_t fuel;                        // what rows may still cost; a mask gives some more
     cop_status failed;
     const char *reason;
 } cop_grammar_language;

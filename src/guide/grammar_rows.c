@@ -11,13 +11,18 @@
 #include "guide/grammar_private.h"
 
 #define MAX_ITEMS 4000                   // of one row
-#define MAX_ALL_ITEMS ((size_t)1 << 23)  // of one text
+
 #define N_MEMO ((size_t)1 << 12)
 
 void cop_gr_give_up(cop_grammar_language *l, cop_status status, const char *reason) {
     if (l->failed) return;
     l->failed = status;
     l->reason = reason;
+}
+
+static void burn(cop_grammar_language *l, size_t amount) {
+    l->fuel -= (int64_t)amount;
+    if (l->fuel < 0) cop_gr_give_up(l, COP_ERR_LIMIT, "too ambiguous: a byte has too many readings");
 }
 
 static const cop_gr_symbol *symbol_at(const cop_grammar_language *l, uint32_t dot) { return &l->grammar->symbols.v[dot]; }
@@ -130,6 +135,7 @@ static uint32_t intern_row(cop_grammar_language *l) {
     for (uint32_t r = *bucket; r; r = l->rows.v[r].next)
         if (l->rows.v[r].hash == hash && is_row(l, &l->rows.v[r])) return r;
     size_t n = l->now.n + l->waiting.n;
+    burn(l, n + n * l->waiting.n / 8);  // distances
     cop_gr_row row = {.at = (uint32_t)l->items.n, .n = (uint32_t)l->now.n, .n_waiting = (uint32_t)l->waiting.n, .next = *bucket,
                       .hash = hash, .accepting = l->accepting, .worst = -1};
     if (cop_array_reserve(&l->items, n) || cop_array_reserve(&l->waits, n) || cop_array_push(&l->rows, row))
@@ -174,6 +180,7 @@ static void push(cop_grammar_language *l, uint32_t dot, uint32_t name, uint32_t 
     size_t at = (dot * 31u + name * 7u + origin) * (size_t)0x9E3779B1u >> 8 & (l->pushed_size - 1);
     for (; l->pushed[at].turn == l->turn; at = (at + 1) & (l->pushed_size - 1))
         if (l->pushed[at].dot == dot && l->pushed[at].name == name && l->pushed[at].origin == origin) return;
+    burn(l, 1);
     l->pushed[at] = (struct cop_gr_seen){dot, name, origin, l->turn};
     l->n_pushed++;
     if (l->n_pushed > MAX_ITEMS || cop_array_push(&l->todo, ((cop_gr_item){dot, name, origin, 0})))
@@ -190,6 +197,7 @@ static void complete(cop_grammar_language *l, uint32_t name, uint32_t origin) {
     if (origin == COP_GR_ROOT) l->accepting = true;
     if (origin == COP_GR_ROOT || origin == COP_GR_SELF) return;  // self: nothing was read, and who waits stepped over it
     const cop_gr_row row = l->rows.v[origin];
+    burn(l, row.n_waiting / 4);
     for (uint32_t i = row.at + row.n; i < row.at + row.n + row.n_waiting && !l->failed; i++) {
         const cop_gr_item w = l->items.v[i];
         if (symbol_at(l, w.dot)->value == name) push(l, w.dot + 1, w.name, w.origin == COP_GR_SELF ? origin : w.origin);
@@ -249,6 +257,7 @@ bool cop_gr_has_token(const cop_grammar *g, uint32_t set, int32_t token) {
 static uint32_t make_step(cop_grammar_language *l, uint32_t r, int32_t symbol) {
     const cop_gr_row row = l->rows.v[r];
     begin_row(l);
+    burn(l, row.n);
     for (uint32_t i = row.at; i < row.at + row.n; i++) {
         cop_gr_item item = l->items.v[i];
         const cop_gr_symbol *s = symbol_at(l, item.dot);

@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/array.h"
 #include "guide/regex_private.h"
 #include "text/utf8.h"
 
 #define DEFAULT_FUEL 5000000
+
+typedef COP_ARRAY(char) char_array;
 
 static const uint32_t most_nodes = 1u << 23;
 
@@ -186,6 +189,60 @@ cop_rx cop_rx_one_of(cop_regex_set *set, const char *const *texts, const size_t 
 cop_rx cop_rx_literal(cop_regex_set *set, const char *utf8, size_t bytes) {
     LOCKED(set, make_one_of(set, &utf8, &bytes, 1, true));
 }
+
+static size_t put_character(char *out, uint32_t c) {
+    if (c < 0x80) return out[0] = (char)c, 1;
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 0x3F));
+    return out[0] = (char)((n == 2 ? 0xC0 : n == 3 ? 0xE0 : 0xF0) | c), n;
+}
+
+// Append the text of a literal to *out; false: it is none.
+static bool spell_literal(cop_regex_set *set, cop_rx e, char_array *out) {
+    for (;;) {
+        const cop_rx_node *n = COP_RX_NODE(set, e), *head = n->kind == COP_RX_CONCAT ? COP_RX_NODE(set, n->a) : n;
+        uint32_t times = 1;
+        char utf8[4];
+        if (e == COP_RX_EMPTY) return true;
+        if (head->kind == COP_RX_REPEAT && head->low == head->high && head->low < 1000) times = head->low, head = COP_RX_NODE(set, head->a);
+        if (head->kind != COP_RX_CHARACTERS) return false;
+        cop_rx_ranges r = set->range_sets.v[head->a];
+        if (r.n != 1 || set->pairs.v[r.at] != set->pairs.v[r.at + 1]) return false;
+        size_t bytes = put_character(utf8, set->pairs.v[r.at]);
+        for (size_t i = 0; out && i < bytes * times; i++)
+            if (cop_array_push(out, utf8[i % bytes])) return cop_rx_give_up(set, COP_ERR_LIMIT, "regular expression: too many texts"), false;
+        if (n->kind != COP_RX_CONCAT) return true;
+        e = n->b;
+    }
+}
+
+bool cop_rx_is_literal(cop_regex_set *set, cop_rx a) {
+    cop_lock_take(set->lock);
+    bool yes = spell_literal(set, a, NULL);
+    cop_lock_give(set->lock);
+    return yes;
+}
+
+static cop_rx or_literals(cop_regex_set *set, const cop_rx *list, size_t n) {
+    char_array all = {.most = (size_t)1 << 24};
+    size_t *ends = cop_alloc_array(n + 1, sizeof *ends);
+    const char **texts = cop_alloc_array(n, sizeof *texts);
+    cop_rx out = COP_RX_NONE;
+    bool ok = ends && texts;
+    for (size_t i = 0; i < n && ok; i++) {
+        ok = spell_literal(set, list[i], &all);
+        ends[i + 1] = all.n;
+    }
+    for (size_t i = 0; i < n && ok; i++) texts[i] = all.v ? all.v + ends[i] : "";
+    for (size_t i = 0; i < n && ok; i++) ends[i] = ends[i + 1] - ends[i];
+    if (ok) out = make_one_of(set, texts, ends, n, true);
+    else cop_rx_give_up(set, COP_ERR_NOMEM, "regular expression: cannot allocate");
+    cop_array_fini(&all);
+    cop_free(ends);
+    cop_free(texts);
+    return out;
+}
+cop_rx cop_rx_or_literals(cop_regex_set *set, const cop_rx *list, size_t n) { LOCKED(set, or_literals(set, list, n)); }
 
 // ---- questions ----
 

@@ -53,6 +53,8 @@ cop_rx cop_rx_maybe(cop_regex_set *set, cop_rx a);
 /* One of n texts as a trie, so that many cost no more than few: of bytes, or of characters when they are UTF-8. */
 cop_rx cop_rx_one_of_bytes(cop_regex_set *set, const char *const *texts, const size_t *bytes, size_t n);
 cop_rx cop_rx_one_of(cop_regex_set *set, const char *const *texts, const size_t *bytes, size_t n);
+bool cop_rx_is_literal(cop_regex_set *set, cop_rx a);  // a single text of characters
+cop_rx cop_rx_or_literals(cop_regex_set *set, const cop_rx *list, size_t n);  // of such as a trie
 
 // The dialect of patterns is ECMA-262's with the flag u, forgiving about needless escapes, over characters:
 //   . [...] [^...] \d \w \s \D \W \S \p{L} \p{Lu} \p{Script=Greek} \P{..} \n \r \t \v \f \0 \cX \xHH \uXXXX \u{X..}

@@ -297,14 +297,15 @@ cop_rx cop_rx_mk_encoded(cop_regex_set *set, cop_rx e, cop_rx_encoding encoding)
     default: out = encode_list(set, e, encoding);
     }
     memo = memo_slot(set, e, encoding);
-    if (!memo) return COP_RX_NONE;
+    if (!memo || atomic_load(&set->failed)) return COP_RX_NONE;
     if (!memo->of) set->n_encoded++;
     *memo = (cop_rx_memo){e, encoding, out};
     return out;
 }
 
 cop_rx cop_rx_mk_universe(cop_regex_set *set, cop_rx_encoding encoding) {
-    if (!set->universe[encoding])
-        set->universe[encoding] = cop_rx_mk_repeat(set, cop_rx_mk_encoded(set, cop_rx_mk_any(set), encoding), 0, COP_RX_MANY);
-    return set->universe[encoding];
+    if (set->universe[encoding]) return set->universe[encoding];
+    cop_rx all = cop_rx_mk_repeat(set, cop_rx_mk_encoded(set, cop_rx_mk_any(set), encoding), 0, COP_RX_MANY);
+    if (!atomic_load(&set->failed)) set->universe[encoding] = all;
+    return all;
 }

@@ -143,6 +143,7 @@ cop_rx cop_rx_intern(cop_regex_set *set, cop_rx_node node, const uint32_t *kids)
 cop_rx cop_rx_mk_bytes(cop_regex_set *set, const uint64_t bits[4]) {
     if (!(bits[0] | bits[1] | bits[2] | bits[3])) return COP_RX_NONE;
     // Sets are few; those that came last are looked at first.
+    if (!cop_rx_burn(set, 1 + set->byte_sets.n / 64)) return COP_RX_NONE;
     for (size_t i = set->byte_sets.n; i-- > 0;)
         if (!memcmp(set->byte_sets.v[i].bits, bits, 32))
             return cop_rx_intern(set, (cop_rx_node){.kind = COP_RX_BYTES, .a = (uint32_t)i}, NULL);
