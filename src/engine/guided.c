@@ -66,8 +66,8 @@ cop_status cop_guiding_begin(cop_session *s) {
     for (int i = s->n_prompt; i < s->n_tokens; i++) g->state = cop_guide_advance(g->guide, g->state, s->tokens[i]);
     COP_TRY(cop_guide_failed(g->guide));
     if (g->state == COP_GUIDE_DEAD || g->state == COP_GUIDE_ENDED) return cop_fail(COP_ERR_ARG, "guide: the text so far is not what it allows");
-    int least = cop_guide_distance(g->guide, g->state);
-    if (least > left_of(s)) return cop_fail(COP_ERR_ARG, "guide: the shortest text has %d bytes, there is room for %d tokens", least, left_of(s));
+    if (!cop_guide_can_end_within(g->guide, g->state, left_of(s)))
+        return cop_fail(COP_ERR_ARG, "guide: the shortest text has %d bytes, too many for %d tokens", cop_guide_distance(g->guide, g->state), left_of(s));
     g->n_tokens = s->n_tokens;
     return COP_OK;
 }
@@ -137,7 +137,9 @@ void cop_guiding_settle(cop_session *s, const int *renamed, int n_before) {
         if (renamed[i] >= 0) g->states[renamed[i]] = g->states[i];
     for (int i = 0; i < s->tree.n_nodes; i++) {
         int32_t first;
-        bool forced = g->states[i] != COP_GUIDE_ENDED && cop_guide_forced(g->guide, g->states[i], &first, 1) > 0;
+        // Near the end of a budget the tokenizer's own way may be too long: then the mask decides.
+        bool forced = g->states[i] != COP_GUIDE_ENDED && cop_guide_forced(g->guide, g->states[i], &first, 1) > 0 &&
+                      cop_guide_allows(g->guide, g->states[i], first, left_of(s) - s->tree.nodes[i].depth);
         g->decided[i] = forced ? first : -1;
     }
 }

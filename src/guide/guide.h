@@ -43,7 +43,9 @@ int cop_guide_branches(cop_guide *guide, cop_guide_state s, int max, int32_t *to
 
 /* Only s and what is reached from it will be asked for again; what it is called now. */
 cop_guide_state cop_guide_keep(cop_guide *guide, cop_guide_state s);
-int32_t cop_guide_distance(cop_guide *guide, cop_guide_state s);
+int32_t cop_guide_distance(cop_guide *guide, cop_guide_state s);  // bytes of a way to an end
+/* Can the text be ended with so many tokens, the end token not counted? */
+bool cop_guide_can_end_within(cop_guide *guide, cop_guide_state s, int32_t tokens);
 cop_status cop_guide_failed(cop_guide *guide);
 
 #endif

@@ -58,8 +58,6 @@ static inline cop_guide_state cop_guide_step(cop_guide *g, cop_guide_state s, in
     return g->language->type->step(g->language, s, symbol);
 }
 
-/* Can a text that is at s be ended by so many tokens, the end token not counted? */
-bool cop_guide_can_end_within(cop_guide *g, cop_guide_state s, int32_t tokens);
 /* Set the bits (all clear before; twins are left out) of the tokens behind which `left` tokens are enough. False: they
  * are for all of them, and nothing is set. */
 bool cop_guide_narrow(cop_guide *g, cop_guide_state s, int32_t left, uint64_t *bits);
