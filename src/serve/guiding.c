@@ -113,18 +113,57 @@ static cop_status open_structure(cop_guide **out, cop_server *s, const cop_struc
 
 static bool has_tools(const cop_question *q) { return q->chat && q->tools && q->tool_choice != COP_TOOLS_NONE; }
 
+// ---- tools ----
+
+static bool has_any(const json_t *schema, const char *const *keys) {
+    for (int i = 0; keys[i]; i++)
+        if (json_object_get(schema, keys[i])) return true;
+    return false;
+}
+
+// A function takes the parameters that are described: an object that names its members and says nothing of others has no
+// others, unless something beside the list may be about members as well.
+static void close_objects(json_t *schema, int depth) {
+    static const char *const others[] = {"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames", "allOf", "anyOf", "oneOf",
+                                         "not", "if", "$ref", "$dynamicRef", "dependentSchemas", "dependencies", "minProperties", NULL};
+    static const char *const objects[] = {"properties", "$defs", "definitions", NULL}, *const lists[] = {"anyOf", "oneOf", "prefixItems", NULL};
+    json_t *properties = json_object_get(schema, "properties"), *value;
+    const char *key;
+    size_t i;
+    if (!json_is_object(schema) || depth > 32) return;
+    if (json_is_object(properties) && !has_any(schema, others)) json_object_set_new(schema, "additionalProperties", json_false());
+    for (int k = 0; objects[k]; k++) json_object_foreach(json_object_get(schema, objects[k]), key, value) close_objects(value, depth + 1);
+    for (int k = 0; lists[k] && !properties; k++) json_array_foreach(json_object_get(schema, lists[k]), i, value) close_objects(value, depth + 1);
+    close_objects(json_object_get(schema, "items"), depth + 1);
+}
+
+static json_t *closed_tools(const json_t *tools) {
+    json_t *copy = json_deep_copy(tools), *tool;
+    size_t i;
+    json_array_foreach(copy, i, tool) {
+        json_t *function = json_object_get(tool, "function");
+        if (json_is_object(function) && !cop_json_member(function, "parameters"))
+            json_object_set_new(function, "parameters", json_pack("{s:s, s:{}}", "type", "object", "properties"));
+        close_objects(json_object_get(function, "parameters"), 0);
+    }
+    return copy;
+}
+
 static cop_status open_tools(cop_guide **out, cop_server *s, const cop_question *q) {
+    json_t *tools = closed_tools(q->tools);
+    if (!tools) return cop_fail(COP_ERR_NOMEM, "guide: cannot allocate");
     const cop_tool_language_options o = {.format = s->served.format,
                                          .reasoning = s->served.reasoning,
                                          .reasoning_opened = q->reasoning_opened,
-                                         .tools = q->tools,
+                                         .tools = tools,
                                          .choice = q->tool_choice,
                                          .only = q->tool_only,
                                          .parallel = !q->one_call,
                                          .tok = s->served.tokenizer};
     cop_language *language;
-    COP_TRY(cop_tool_language(&language, &o));
-    return cop_engine_guide(out, s->engine, language);
+    cop_status st = cop_tool_language(&language, &o);
+    json_decref(tools);
+    return st ? st : cop_engine_guide(out, s->engine, language);
 }
 
 // What makes two guides the same.

@@ -259,14 +259,16 @@ static cop_status add_adapter(cop_question *q, int i, double scale) {
     return COP_OK;
 }
 
-// Without the field all adapters are in force as at the start; with it those that it names.
+// Without the field all adapters are in force as at the start, or the one that `model` names; with it those that it names.
 static cop_status read_adapters(cop_question *q) {
     const cop_served *s = q->served;
-    json_t *v = cop_json_member(q->body, "lora");
+    json_t *v = cop_json_member(q->body, "lora"), *model = cop_json_member(q->body, "model");
+    int named = json_is_string(model) ? find_adapter(s, model) : -1;
     q->session.n_lora = 0;
     q->session.lora = NULL;
-    for (int i = 0; !v && i < s->n_adapters; i++) COP_TRY(add_adapter(q, i, s->adapters[i].scale));
     q->field = "lora";
+    if (!v && named >= 0) return add_adapter(q, named, s->adapters[named].scale);
+    for (int i = 0; !v && i < s->n_adapters; i++) COP_TRY(add_adapter(q, i, s->adapters[i].scale));
     if (!v) return COP_OK;
     if (!json_is_array(v)) return cop_fail(COP_ERR_ARG, "lora: must be a list of {\"id\", \"scale\"}");
     for (size_t i = 0; i < json_array_size(v); i++) {

@@ -3,6 +3,7 @@
 
 # start OPTIONS: a server whose address is AT; it ends with the test.
 start() {
+    : >"$TMP/said"
     "$COPPICE" serve -m "$M" -t 1 --no-packed --port 0 "$@" >"$TMP/said" 2>"$TMP/log" &
     SERVER=$!
     trap 'kill -9 $SERVER 2>/dev/null' EXIT

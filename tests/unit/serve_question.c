@@ -93,6 +93,17 @@ static void every_field_arrives(void **state) {
     cop_question_free(q);
 }
 
+static void a_model_that_is_an_adapter_is_that_one_alone(void **state) {
+    (void)state;
+    cop_question *q = read_by(cop_question_text, "{\"prompt\": \"a\", \"model\": \"two\"}");
+    assert_int_equal(q->session.n_lora, 1);
+    assert_string_equal(q->session.lora[0], "/x/two.gguf:0.5");
+    cop_question_free(q);
+    q = read_by(cop_question_text, "{\"prompt\": \"a\", \"model\": \"two\", \"lora\": []}");
+    assert_int_equal(q->session.n_lora, 0);
+    cop_question_free(q);
+}
+
 static void null_is_as_good_as_absent(void **state) {
     (void)state;
     cop_question *q = read_by(cop_question_chat, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"temperature\": null, \"stop\": null, \"tools\": null,"
@@ -252,7 +263,7 @@ static void errors_have_the_form_of_their_family(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_said_means_the_servers_defaults), cmocka_unit_test(every_field_arrives),
-        cmocka_unit_test(null_is_as_good_as_absent), cmocka_unit_test(a_conversation_becomes_the_templates_text),
+        cmocka_unit_test(a_model_that_is_an_adapter_is_that_one_alone), cmocka_unit_test(null_is_as_good_as_absent), cmocka_unit_test(a_conversation_becomes_the_templates_text),
         cmocka_unit_test(families_say_the_same_in_their_words), cmocka_unit_test(tools_of_all_families_become_the_same),
         cmocka_unit_test(prompts_are_texts_or_tokens_or_both), cmocka_unit_test(structure_is_read_in_every_way),
         cmocka_unit_test(what_is_wrong_is_named), cmocka_unit_test(bytes_that_are_no_text_become_a_replacement),
