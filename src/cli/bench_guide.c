@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/map.h"
 #include "cli/bench.h"
 
@@ -39,12 +40,13 @@ static cop_status add_time(times *t, double start) { return cop_array_push(t, (f
 
 // One instance, mask by mask. Returns through *whole whether all of it was allowed and might end there.
 static cop_status follow(guides *g, cop_guide *guide, const json_t *data, bool *whole) {
-    char *text = json_dumps(data, JSON_ENCODE_ANY);
+    char *text;
+    size_t bytes;
     *whole = false;
-    if (!text) return cop_fail(COP_ERR_NOMEM, "instance: cannot be written");
+    COP_TRY(cop_json_dump(&text, &bytes, data, JSON_ENCODE_ANY));
     g->tokens.n = 0;
-    cop_status st = cop_tokenizer_encode(g->engine->tokenizer, text, strlen(text), false, false, &g->tokens);
-    free(text);
+    cop_status st = cop_tokenizer_encode(g->engine->tokenizer, text, bytes, false, false, &g->tokens);
+    cop_free(text);
     cop_guide_state s = cop_guide_start(guide);
     for (size_t i = 0; i < g->tokens.n && !st; i++) {
         int32_t token = g->tokens.v[i];
@@ -77,20 +79,22 @@ static cop_status follow_all(guides *g, cop_guide *guide, const json_t *tests) {
 }
 
 static cop_status one_schema(guides *g, const json_t *line) {
-    char *schema = json_dumps(json_object_get(line, "schema"), JSON_ENCODE_ANY | JSON_COMPACT);
-    if (!schema) return COP_OK;
+    char *schema;
+    size_t bytes;
+    if (!json_object_get(line, "schema")) return COP_OK;
+    COP_TRY(cop_json_dump(&schema, &bytes, json_object_get(line, "schema"), JSON_ENCODE_ANY | JSON_COMPACT));
     cop_guide *guide;
     double start = cop_clock();
-    cop_status st = cop_guide_json_schema(&guide, g->engine, schema, strlen(schema));
+    cop_status st = cop_guide_json_schema(&guide, g->engine, schema, bytes);
     g->schemas++;
     if (st) {
         g->refused++;
-        free(schema);
+        cop_free(schema);
         return COP_OK;
     }
     cop_guide_mask(guide, cop_guide_start(guide), -1, g->bits);
     st = add_time(&g->first, start);
-    free(schema);
+    cop_free(schema);
     if (!st) st = follow_all(g, guide, json_object_get(line, "tests"));
     cop_guide_close(guide);
     return st;
