@@ -61,22 +61,18 @@ static cop_status open_arguments(json_t *message) {
 
 // ---- in words, for templates that know nothing of tools ----
 
-static int say_part(const char *text, size_t bytes, void *out) {
-    cop_char_array *a = out;
-    if (cop_array_reserve(a, bytes + 1)) return -1;
-    memcpy(a->v + a->n, text, bytes);
-    a->n += bytes;
-    a->v[a->n] = 0;
-    return 0;
-}
-
 static cop_status say(cop_char_array *out, const char *text) {
-    return say_part(text, strlen(text), out) ? cop_array_grow_status() : COP_OK;
+    size_t n = strlen(text);
+    COP_TRY(cop_array_reserve(out, n + 1));
+    memcpy(out->v + out->n, text, n);
+    out->n += n;
+    out->v[out->n] = 0;
+    return COP_OK;
 }
 
 static cop_status say_json(cop_char_array *out, const json_t *value) {
-    if (json_dump_callback(value, say_part, out, JSON_ENCODE_ANY)) return cop_fail(COP_ERR_NOMEM, "no memory for JSON");
-    return COP_OK;
+    COP_TRY(cop_json_put_value(out, value));
+    return say(out, "");
 }
 
 // One call as the format writes it.

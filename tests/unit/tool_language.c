@@ -82,7 +82,7 @@ static void required_is_a_call_from_the_first_byte(void **state) {
     assert_is(l, W "\n" W "\n" HERMES("now", "{}"), '+');
     assert_is(l, W "x", '-');
     l->type->close(l);
-    l = make("hermes", COP_TOOLS_REQUIRED, "now", false, NULL, false);
+    l = make("hermes", COP_TOOLS_REQUIRED, "now", true, NULL, false);
     assert_is(l, HERMES("now", "{}"), '+');
     assert_is(l, "<tool_call>\n{\"name\": \"w", '-');
     assert_is(l, HERMES("now", "{}") "\n", '-');
