@@ -131,6 +131,7 @@ static cop_status read_choice(cop_question *q) {
     q->field = "tool_choice";
     if (!choice) return COP_OK;
     if (!type) return cop_fail(COP_ERR_ARG, "tool_choice: has no type");
+    q->one_call = strcmp(type, "any") == 0 || strcmp(type, "tool") == 0;
     COP_TRY(cop_read_bool(q, choice, "disable_parallel_tool_use", &q->one_call));
     q->field = "tool_choice";
     if (!strcmp(type, "none")) q->tool_choice = COP_TOOLS_NONE;

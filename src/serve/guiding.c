@@ -86,6 +86,55 @@ void cop_kept_guides_close(cop_server *s) {
     }
 }
 
+// ---- objects without more members than they name ----
+
+static bool has_any(const json_t *schema, const char *const *keys) {
+    for (int i = 0; keys[i]; i++)
+        if (json_object_get(schema, keys[i])) return true;
+    return false;
+}
+
+static bool names_all_required(const json_t *schema, const json_t *properties) {
+    const json_t *required = json_object_get(schema, "required");
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        const char *name = json_string_value(json_array_get(required, i));
+        if (name && !json_object_get(properties, name)) return false;
+    }
+    return true;
+}
+
+// An object that names its members and says nothing of others has no others, unless something beside the list may be about
+// members as well: what comes is what was described, and is valid all the same.
+static void close_objects(json_t *schema, int depth) {
+    static const char *const others[] = {"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames", "allOf", "anyOf", "oneOf",
+                                         "not", "if", "$ref", "$dynamicRef", "dependentSchemas", "dependencies", "minProperties", NULL};
+    static const char *const objects[] = {"properties", "$defs", "definitions", NULL}, *const lists[] = {"anyOf", "oneOf", "prefixItems", NULL};
+    json_t *properties = json_object_get(schema, "properties"), *value;
+    const char *key;
+    size_t i;
+    if (!json_is_object(schema) || depth > 32) return;
+    if (json_is_object(properties) && !has_any(schema, others) && names_all_required(schema, properties))
+         json_object_set_new(schema, "additionalProperties", json_false());
+    for (int k = 0; objects[k]; k++) json_object_foreach(json_object_get(schema, objects[k]), key, value) close_objects(value, depth + 1);
+    for (int k = 0; lists[k] && !properties; k++) json_array_foreach(json_object_get(schema, lists[k]), i, value) close_objects(value, depth + 1);
+    close_objects(json_object_get(schema, "items"), depth + 1);
+}
+
+static int append_piece(const char *text, size_t bytes, void *out) { return cop_append(out, text, bytes) ? -1 : 0; }
+
+static cop_status open_schema(cop_guide **out, cop_server *s, const char *text, size_t bytes) {
+    const cop_json_limits limits = {.bytes = bytes, .values = (size_t)1 << 18, .depth = 128};
+    cop_char_array closed = {.most = SIZE_MAX / 8};
+    json_t *schema;
+    if (cop_json_parse(&schema, text, bytes, &limits)) return cop_guide_json_schema(out, s->engine, text, bytes);
+    close_objects(schema, 0);
+    cop_status st = json_dump_callback(schema, append_piece, &closed, JSON_COMPACT) ? cop_fail(COP_ERR_NOMEM, "guide: cannot allocate") : COP_OK;
+    json_decref(schema);
+    if (!st) st = cop_guide_json_schema(out, s->engine, closed.v, closed.n);
+    cop_array_fini(&closed);
+    return st;
+}
+
 // ---- making one ----
 
 static cop_status open_choices(cop_guide **out, cop_server *s, const json_t *choices) {
@@ -101,7 +150,7 @@ static cop_status open_structure(cop_guide **out, cop_server *s, const cop_struc
     switch (t->kind) {
     case COP_JSON_OBJECT: return cop_guide_json_schema(out, s->engine, object, sizeof object - 1);
     case COP_JSON_SCHEMA: {
-        cop_status st = cop_guide_json_schema(out, s->engine, t->text, t->bytes);
+        cop_status st = open_schema(out, s, t->text, t->bytes);
         return st == COP_ERR_UNSUPPORTED && t->lazy ? cop_guide_json_schema(out, s->engine, object, sizeof object - 1) : st;
     }
     case COP_GRAMMAR: return cop_guide_grammar(out, s->engine, t->text, t->bytes);
@@ -114,28 +163,6 @@ static cop_status open_structure(cop_guide **out, cop_server *s, const cop_struc
 static bool has_tools(const cop_question *q) { return q->chat && q->tools && q->tool_choice != COP_TOOLS_NONE; }
 
 // ---- tools ----
-
-static bool has_any(const json_t *schema, const char *const *keys) {
-    for (int i = 0; keys[i]; i++)
-        if (json_object_get(schema, keys[i])) return true;
-    return false;
-}
-
-// A function takes the parameters that are described: an object that names its members and says nothing of others has no
-// others, unless something beside the list may be about members as well.
-static void close_objects(json_t *schema, int depth) {
-    static const char *const others[] = {"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames", "allOf", "anyOf", "oneOf",
-                                         "not", "if", "$ref", "$dynamicRef", "dependentSchemas", "dependencies", "minProperties", NULL};
-    static const char *const objects[] = {"properties", "$defs", "definitions", NULL}, *const lists[] = {"anyOf", "oneOf", "prefixItems", NULL};
-    json_t *properties = json_object_get(schema, "properties"), *value;
-    const char *key;
-    size_t i;
-    if (!json_is_object(schema) || depth > 32) return;
-    if (json_is_object(properties) && !has_any(schema, others)) json_object_set_new(schema, "additionalProperties", json_false());
-    for (int k = 0; objects[k]; k++) json_object_foreach(json_object_get(schema, objects[k]), key, value) close_objects(value, depth + 1);
-    for (int k = 0; lists[k] && !properties; k++) json_array_foreach(json_object_get(schema, lists[k]), i, value) close_objects(value, depth + 1);
-    close_objects(json_object_get(schema, "items"), depth + 1);
-}
 
 static json_t *closed_tools(const json_t *tools) {
     json_t *copy = json_deep_copy(tools), *tool;

@@ -159,7 +159,7 @@ static cop_status read_choice(cop_question *q) {
 }
 
 cop_status cop_read_tools(cop_question *q) {
-    bool parallel = true;
+    bool parallel;
     q->field = "tools";
     if (!q->tools) {
         json_t *tools = cop_json_member(q->body, "tools");
@@ -167,6 +167,7 @@ cop_status cop_read_tools(cop_question *q) {
         if (tools && json_array_size(tools)) q->tools = json_incref(tools);
     }
     COP_TRY(read_choice(q));
+    parallel = q->tool_choice != COP_TOOLS_REQUIRED;  // small models do not find an end where nothing but calls may come
     COP_TRY(cop_read_bool(q, q->body, "parallel_tool_calls", &parallel));
     q->one_call = !parallel;
     return COP_OK;
