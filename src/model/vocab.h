@@ -20,7 +20,7 @@ cop_status cop_vocab_open(cop_tokenizer **out, const cop_gguf *file);
  * then such a tokenizer is COP_ERR_UNSUPPORTED. */
 cop_status cop_vocab_write(cop_gguf_writer *w, const cop_tokenizer *tok, const cop_tokenizer_files *files);
 
-/* The same two for the files of a folder; COP_ERR_NOT_FOUND when it has no tokenizer.json. (vocab_folder.c) */
+/* The same two for the files of a folder; COP_ERR_NOT_FOUND when it has neither tokenizer.json nor tokenizer.model. (vocab_folder.c) */
 cop_status cop_vocab_open_folder(cop_tokenizer **out, const char *folder);
 cop_status cop_vocab_write_folder(cop_gguf_writer *w, const char *folder);
 

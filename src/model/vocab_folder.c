@@ -5,10 +5,11 @@
 #include "base/alloc.h"
 #include "base/map.h"
 #include "model/vocab.h"
+#include "text/sentencepiece.h"
 
 typedef struct holder {
     cop_tokenizer_files files;
-    char *tokenizer, *config, *chat_template;
+    char *tokenizer, *config, *chat_template, *sentencepiece;
 } holder;
 
 static cop_status read_one(const char *folder, const char *name, char **text, cop_span *span) {
@@ -25,20 +26,26 @@ static cop_status read_files(const char *folder, holder *h) {
     COP_TRY(read_one(folder, "tokenizer.json", &h->tokenizer, &h->files.tokenizer));
     COP_TRY(read_one(folder, "tokenizer_config.json", &h->config, &h->files.config));
     COP_TRY(read_one(folder, "chat_template.jinja", &h->chat_template, &h->files.chat_template));
-    return h->tokenizer ? COP_OK : cop_fail(COP_ERR_NOT_FOUND, "the folder holds no tokenizer.json");
+    if (!h->tokenizer) COP_TRY(read_one(folder, "tokenizer.model", &h->sentencepiece, &h->files.sentencepiece));
+    return h->tokenizer || h->sentencepiece ? COP_OK : cop_fail(COP_ERR_NOT_FOUND, "the folder holds neither tokenizer.json nor tokenizer.model");
+}
+
+static cop_status make(cop_tokenizer **out, const cop_tokenizer_files *files) {
+    return files->tokenizer.text ? cop_tokenizer_from_json(out, files) : cop_tokenizer_from_sentencepiece(out, files);
 }
 
 static void free_files(holder *h) {
     cop_free(h->tokenizer);
     cop_free(h->config);
     cop_free(h->chat_template);
+    cop_free(h->sentencepiece);
 }
 
 cop_status cop_vocab_open_folder(cop_tokenizer **out, const char *folder) {
     holder h = {0};
     *out = NULL;
     cop_status st = read_files(folder, &h);
-    if (!st) st = cop_tokenizer_from_json(out, &h.files);
+    if (!st) st = make(out, &h.files);
     free_files(&h);
     return st;
 }
@@ -47,7 +54,7 @@ cop_status cop_vocab_write_folder(cop_gguf_writer *w, const char *folder) {
     holder h = {0};
     cop_tokenizer *tok = NULL;
     cop_status st = read_files(folder, &h);
-    if (!st) st = cop_tokenizer_from_json(&tok, &h.files);
+    if (!st) st = make(&tok, &h.files);
     if (!st) st = cop_vocab_write(w, tok, &h.files);
     cop_tokenizer_free(tok);
     free_files(&h);

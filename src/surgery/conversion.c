@@ -182,15 +182,17 @@ static bool is_replaced(const cop_gguf_entry *e, cop_dtype wanted) {
     return false;
 }
 
-// A folder's vocabulary is in files of its own; one without tokenizer.json gives a GGUF file without vocabulary.
+// A folder's vocabulary is in files of its own; one without any gives a GGUF file without vocabulary.
 static cop_status add_vocabulary(cop_conversion *c, cop_gguf_writer *w, bool *added) {
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model"};
     const char *folder = cop_gguf_folder(c->file);
     char path[4096];
     *added = false;
-    int n = folder ? snprintf(path, sizeof path, "%s/tokenizer.json", folder) : -1;
-    if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK)) return COP_OK;
-    *added = true;
-    return cop_vocab_write_folder(w, folder);
+    for (int i = 0; folder && !*added && i < 2; i++) {
+        int n = snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        *added = n > 0 && (size_t)n < sizeof path && !access(path, F_OK);
+    }
+    return *added ? cop_vocab_write_folder(w, folder) : COP_OK;
 }
 
 static cop_status add_keys(cop_conversion *c, cop_gguf_writer *w) {

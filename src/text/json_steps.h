@@ -21,4 +21,8 @@ cop_status cop_json_post_processor(cop_around *a, const json_t *member);
 /* A member that is a text of at most `most` bytes, copied to to[most + 1]; "" when it is missing. */
 cop_status cop_json_short_text(const json_t *object, const char *key, size_t most, char *to);
 
+/* The chat template of tokenizer_config.json: a text, or several with names, of which "default" is the one. *out is left
+ * alone when there is none. (tokenizer_json.c) */
+void cop_json_chat_template(const json_t *config, cop_span *out);
+
 #endif

@@ -170,13 +170,19 @@ static void run_strip(const cop_rewrite *r, cop_text_buffer *text) {
     text->n = end - begin;
 }
 
+// At the end a mark in the text counts as a space, elsewhere it does not.
 static void run_squeeze(cop_text_buffer *text) {
     size_t n = 0;
     for (size_t i = 0; i < text->n; i++) {
         if (text->v[i] == ' ' && (!n || text->v[n - 1] == ' ')) continue;
         text->v[n++] = text->v[i];
     }
-    while (n && text->v[n - 1] == ' ') n--;
+    for (bool more = true; more;) {
+        size_t drop = n && text->v[n - 1] == ' ' ? 1 : 0;
+        if (n >= COP_SPACE_MARK_BYTES && !memcmp(text->v + n - COP_SPACE_MARK_BYTES, COP_SPACE_MARK, COP_SPACE_MARK_BYTES)) drop = COP_SPACE_MARK_BYTES;
+        more = drop;
+        n -= drop;
+    }
     text->n = n;
 }
 

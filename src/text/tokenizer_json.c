@@ -261,16 +261,14 @@ static int64_t named_id(const reader *r, const char *key) {
     return find_id(r, json_string_value(v));
 }
 
-// A text, or several with names, of which "default" is the one.
-static void read_chat_template(reader *r) {
-    const json_t *v = cop_json_member(r->config, "chat_template"), *each, *found = json_is_string(v) ? v : NULL;
+void cop_json_chat_template(const json_t *config, cop_span *out) {
+    const json_t *v = cop_json_member(config, "chat_template"), *each, *found = json_is_string(v) ? v : NULL;
     size_t i;
     json_array_foreach(v, i, each) {
         const char *name = json_string_value(cop_json_member(each, "name"));
         if (name && !strcmp(name, "default")) found = cop_json_member(each, "template");
     }
-    if (json_is_string(found) && !r->source.chat_template.text)
-        r->source.chat_template = (cop_span){json_string_value(found), json_string_length(found)};
+    if (json_is_string(found)) *out = (cop_span){json_string_value(found), json_string_length(found)};
 }
 
 // Without a configuration, a text begins and ends with what the template puts there.
@@ -292,7 +290,7 @@ static cop_status read_config(reader *r) {
         if ((size_t)id >= r->source.n_tokens)
             return cop_fail(COP_ERR_FORMAT, "post_processor: id %d, the vocabulary has %zu", id, r->source.n_tokens);
     }
-    read_chat_template(r);
+    if (!r->source.chat_template.text) cop_json_chat_template(r->config, &r->source.chat_template);
     return COP_OK;
 }
 

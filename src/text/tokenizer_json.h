@@ -12,6 +12,7 @@ typedef struct cop_tokenizer_files {
     cop_span tokenizer;      // tokenizer.json
     cop_span config;         // tokenizer_config.json
     cop_span chat_template;  // chat_template.jinja; it wins over the one in config
+    cop_span sentencepiece;  // tokenizer.model, for folders without tokenizer.json (text/sentencepiece.h)
 } cop_tokenizer_files;
 
 /* COP_ERR_FORMAT names the member that is wrong, COP_ERR_UNSUPPORTED the kind of step that is not known
