@@ -94,6 +94,18 @@ static bool has_any(const json_t *schema, const char *const *keys) {
     return false;
 }
 
+// Does it anywhere join two schemas of one object? What one of them does not name the other may.
+static bool joins(const json_t *schema, int depth) {
+    const char *key;
+    json_t *value;
+    size_t i;
+    if (depth > 32) return true;
+    if (json_object_get(schema, "allOf") || (json_object_get(schema, "$ref") && json_object_get(schema, "properties"))) return true;
+    json_object_foreach((json_t *)schema, key, value) if (joins(value, depth + 1)) return true;
+    json_array_foreach(schema, i, value) if (joins(value, depth + 1)) return true;
+    return false;
+}
+
 static bool names_all_required(const json_t *schema, const json_t *properties) {
     const json_t *required = json_object_get(schema, "required");
     for (size_t i = 0; i < json_array_size(required); i++) {
@@ -114,7 +126,7 @@ static void close_objects(json_t *schema, int depth) {
     size_t i;
     if (!json_is_object(schema) || depth > 32) return;
     if (json_is_object(properties) && !has_any(schema, others) && names_all_required(schema, properties))
-         json_object_set_new(schema, "additionalProperties", json_false());
+        json_object_set_new(schema, "additionalProperties", json_false());
     for (int k = 0; objects[k]; k++) json_object_foreach(json_object_get(schema, objects[k]), key, value) close_objects(value, depth + 1);
     for (int k = 0; lists[k] && !properties; k++) json_array_foreach(json_object_get(schema, lists[k]), i, value) close_objects(value, depth + 1);
     close_objects(json_object_get(schema, "items"), depth + 1);
@@ -127,7 +139,7 @@ static cop_status open_schema(cop_guide **out, cop_server *s, const char *text, 
     cop_char_array closed = {.most = SIZE_MAX / 8};
     json_t *schema;
     if (cop_json_parse(&schema, text, bytes, &limits)) return cop_guide_json_schema(out, s->engine, text, bytes);
-    close_objects(schema, 0);
+    if (!joins(schema, 0)) close_objects(schema, 0);
     cop_status st = json_dump_callback(schema, append_piece, &closed, JSON_COMPACT) ? cop_fail(COP_ERR_NOMEM, "guide: cannot allocate") : COP_OK;
     json_decref(schema);
     if (!st) st = cop_guide_json_schema(out, s->engine, closed.v, closed.n);
@@ -171,7 +183,8 @@ static json_t *closed_tools(const json_t *tools) {
         json_t *function = json_object_get(tool, "function");
         if (json_is_object(function) && !cop_json_member(function, "parameters"))
             json_object_set_new(function, "parameters", json_pack("{s:s, s:{}}", "type", "object", "properties"));
-        close_objects(json_object_get(function, "parameters"), 0);
+        json_t *parameters = json_object_get(function, "parameters");
+        if (!joins(parameters, 0)) close_objects(parameters, 0);
     }
     return copy;
 }
