@@ -191,7 +191,7 @@ typedef struct bench_kind {
 static const bench_kind kinds[] = {
     {"limits", false, NULL, NULL},          {"kernel", false, cop_bench_kernel, NULL},       {"verify", true, NULL, cop_bench_verify},
     {"prefill", true, NULL, cop_bench_prefill}, {"decode", true, NULL, cop_bench_decode}, {"load", false, cop_bench_load, NULL},
-    {"spec", true, NULL, cop_bench_spec},
+    {"spec", true, NULL, cop_bench_spec},   {"guide", true, NULL, cop_bench_guide},
 };
 
 static cop_status measure(cop_bench *b, const bench_kind *kind) {
@@ -226,8 +226,8 @@ static cop_status run(int argc, char **argv) {
         json_decref(b.facts);
         return st;
     }
-    if (words.n == 1) return cop_fail(COP_ERR_ARG, "no bench %s; there are limits, kernel, verify, prefill, decode, load and spec", words.v[0]);
-    return cop_fail(COP_ERR_ARG, "which bench? limits, kernel, verify, prefill, decode, load or spec");
+    if (words.n == 1) return cop_fail(COP_ERR_ARG, "no bench %s; there are limits, kernel, verify, prefill, decode, load, spec and guide", words.v[0]);
+    return cop_fail(COP_ERR_ARG, "which bench? limits, kernel, verify, prefill, decode, load, spec or guide");
 }
 
 const cop_command cop_command_bench = {
@@ -236,7 +236,8 @@ const cop_command cop_command_bench = {
     .usage = "bench limits|kernel|load [--type TYPES] [--widths LIST] [-k K] [--rows M] [-t THREADS] [--json]\n"
              "bench verify|prefill|decode -m M [-c CTX] [-n N] [-t THREADS] [--json]\n"
              "bench spec -m M --data [NAME=]FILE ... [--methods LIST|all] [--limit N] [--total N] [-n N] [--temp T] [--seed S] [--rounds R]\n"
-             "    [--draft-model M] [--by-turn] [--remember] [--resume FILE] [--svg FILE] [--json]",
+             "    [--draft-model M] [--by-turn] [--remember] [--resume FILE] [--svg FILE] [--json]\n"
+             "bench guide -m M --data FILE ... [--limit N] [--json]",
     .options = options,
     .run = run,
 };

@@ -51,5 +51,6 @@ cop_status cop_bench_prefill(cop_bench *b, cop_engine *engine);
 cop_status cop_bench_decode(cop_bench *b, cop_engine *engine);
 cop_status cop_bench_load(cop_bench *b);
 cop_status cop_bench_spec(cop_bench *b, cop_engine *engine);
+cop_status cop_bench_guide(cop_bench *b, cop_engine *engine);
 
 #endif

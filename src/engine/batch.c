@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "engine/scheduler_private.h"
 
-#define LEAST_CHUNK 16   // rows of a prompt in a forward, however slow it is
+#define LEAST_CHUNK 8    // rows of a prompt in a forward, however slow it is
 #define STEP_RATE 0.1
 
 typedef struct part {
@@ -102,7 +102,8 @@ static void see_who_waits(cop_scheduler *k) {
 static int prompt_rows(const cop_scheduler *k, const batch *b) {
     int most = k->max_rows - b->n_rows;
     if (!b->n_parts || k->plain_seconds <= 0) return b->n_parts && most > LEAST_CHUNK ? LEAST_CHUNK : most;
-    double row = k->row_seconds > 0 ? k->row_seconds : k->plain_seconds / 4;
+    // Before a prompt was read beside others: as the rows of trees were measured when the scheduler opened.
+    double row = k->row_seconds > 0 ? k->row_seconds : k->plain_seconds * (cop_cost_ratio(&k->cost, COP_COST_ROWS) - 1) / COP_COST_ROWS;
     double n = (k->options.gap - 1) * k->plain_seconds / row;
     return n < LEAST_CHUNK ? LEAST_CHUNK : n < most ? (int)n : most;
 }

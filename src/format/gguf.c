@@ -69,9 +69,8 @@ static cop_status finish(cop_gguf **out, cop_gguf *g, const char *name) {
     return COP_OK;
 }
 
-cop_status cop_gguf_open(cop_gguf **out, const char *path) {
+cop_status cop_gguf_open_file(cop_gguf **out, const char *path) {
     *out = NULL;
-    if (cop_folder_is_model(path)) return cop_folder_open(out, path);
     cop_gguf *g = cop_alloc(sizeof *g);
     if (!g) return cop_fail(COP_ERR_NOMEM, "cannot allocate the reader; %s", path);
     g->mapped = true;
@@ -81,6 +80,18 @@ cop_status cop_gguf_open(cop_gguf **out, const char *path) {
         return st;
     }
     return finish(out, g, path);
+}
+
+cop_status cop_gguf_open(cop_gguf **out, const char *path) {
+    *out = NULL;
+    if (cop_folder_is_model(path)) return cop_folder_open(out, path);
+    COP_TRY(cop_gguf_open_file(out, path));
+    cop_status st = cop_gguf_join_parts(*out);
+    if (st) {
+        cop_gguf_close(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 cop_status cop_gguf_from_memory(cop_gguf **out, const void *data, size_t bytes, const char *name) {
@@ -95,6 +106,7 @@ void cop_gguf_close(cop_gguf *g) {
     if (!g) return;
     cop_gguf_free_tensors(g);
     cop_gguf_free_keys(g);
+    cop_gguf_free_parts(g);
     cop_free(g->name);
     if (g->mapped) cop_map_close(&g->map);
     cop_folder_free(g->folder);  // last: the keys lie in its memory
@@ -110,11 +122,11 @@ uint64_t cop_gguf_data_start(const cop_gguf *g) { return g->data_start; }
 // ---- what is behind it ----------------------------------------------------------------------
 
 const char *cop_gguf_folder(const cop_gguf *g) { return g->folder ? cop_folder_path(g->folder) : NULL; }
-size_t cop_gguf_n_maps(const cop_gguf *g) { return g->folder ? cop_folder_n_maps(g->folder) : 1; }
+size_t cop_gguf_n_maps(const cop_gguf *g) { return g->folder ? cop_folder_n_maps(g->folder) : 1 + g->n_parts; }
 
 const cop_map *cop_gguf_map_at(const cop_gguf *g, size_t i) {
     if (g->folder) return cop_folder_map(g->folder, i);
-    return i ? NULL : &g->map;
+    return !i ? &g->map : i <= g->n_parts ? &g->parts[i - 1]->map : NULL;
 }
 
 const uint8_t *cop_gguf_meta(const cop_gguf *g, size_t *bytes) {
@@ -136,5 +148,5 @@ cop_status cop_gguf_read(const cop_gguf *g, const cop_gguf_tensor *t, const uint
 void cop_gguf_release(const cop_gguf *g, const cop_gguf_tensor *t, const uint8_t *data) {
     if (data && data != t->data) cop_pages_free((void *)(uintptr_t)data, (size_t)t->bytes);
     if (g->folder) cop_folder_forget(g->folder, g, t);
-    else cop_map_forget(&g->map, (size_t)t->offset, (size_t)t->bytes);
+    else cop_map_forget(cop_gguf_map_of(g, t), (size_t)t->offset, (size_t)t->bytes);
 }

@@ -19,6 +19,7 @@
 #define COP_GGUF_NAME_BYTES 64    // a tensor's name with its NUL
 #define COP_GGUF_MOST_KEYS 65536  // arbitrary, far above any model known
 #define COP_GGUF_MOST_TENSORS 65536
+#define COP_GGUF_MOST_PARTS 1000  // files of one model
 #define COP_GGUF_MOST_ALIGNMENT (1u << 20)
 
 typedef struct cop_gguf cop_gguf;
@@ -38,7 +39,7 @@ typedef struct cop_gguf_tensor {
     int n_dims;                      // 1 … 4
     uint64_t dims[4];                // never 0; fastest axis first: a matrix [out][in] has in, out.  Unused ones are 1
     cop_dtype type;                  // known to cop_dtype_get; may be one that cannot be computed with
-    uint64_t offset;                 // of the data from the start of the file
+    uint64_t offset;                 // of the data from the start of its file
     uint64_t bytes;
     const uint8_t *data;             // on a boundary of the file's alignment, which is at least 8; NULL: ask cop_gguf_read
 } cop_gguf_tensor;
@@ -59,10 +60,13 @@ typedef enum cop_gguf_kind {
 
 /* ---- the file ---- */
 
-/* A GGUF file, or a Hugging Face folder seen as one (format/folder.h).
+/* A GGUF file, the first of several (PREFIX-00001-of-00003.gguf) with all the others, or a Hugging Face folder seen as one
+ * (format/folder.h).
  * Errors end with the path.  COP_ERR_FORMAT for a file that is not what it says, COP_ERR_UNSUPPORTED
  * for version 1, big-endian files and tensor types this reader has no size for. */
 cop_status cop_gguf_open(cop_gguf **out, const char *path);
+/* Does the name end in -0000I-of-0000N.gguf? *stem: bytes before it. (gguf_parts.c) */
+bool cop_gguf_is_part(const char *name, int *part, int *n_parts, size_t *stem);
 /* As open, on borrowed memory (8-byte aligned) that outlives the object; `name` is for messages. */
 cop_status cop_gguf_from_memory(cop_gguf **out, const void *data, size_t bytes, const char *name);
 void cop_gguf_close(cop_gguf *g);  // accepts NULL

@@ -31,6 +31,8 @@ struct cop_gguf {
     cop_gguf_tensor *tensors;  // [n_tensors], order of the file
     size_t n_tensors;
     const cop_gguf_tensor **tensors_by_name;  // sorted
+    struct cop_gguf **parts;   // [n_parts] the second file and those behind it, of a model in several; tensors are all in the first's list
+    size_t n_parts;
     struct cop_folder *folder;  // what is behind it when it is no file; else NULL
 };
 
@@ -45,6 +47,14 @@ cop_status cop_gguf_check_count(const cop_cursor *c, const char *what, uint64_t 
 /* gguf_tensors.c: the tensor entries and the place of their data. */
 cop_status cop_gguf_read_tensors(cop_gguf *g, cop_cursor *c, uint64_t n);
 void cop_gguf_free_tensors(cop_gguf *g);
+
+/* gguf.c: one file alone, whatever it is a part of. */
+cop_status cop_gguf_open_file(cop_gguf **out, const char *path);
+
+/* gguf_parts.c: the files that belong to g, when it is the first of several. Errors end with g's path. */
+cop_status cop_gguf_join_parts(cop_gguf *g);
+void cop_gguf_free_parts(cop_gguf *g);
+const cop_map *cop_gguf_map_of(const cop_gguf *g, const cop_gguf_tensor *t);  // that holds the tensor
 
 /* gguf_values.c */
 const cop_gguf_value *cop_gguf_find_value(const cop_gguf *g, const char *key);  // NULL when missing

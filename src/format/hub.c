@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "base/map.h"
 #include "format/folder.h"
+#include "format/gguf.h"
 #include "format/hub_private.h"
 
 // ---- names ----------------------------------------------------------------------------------
@@ -116,6 +117,19 @@ bool cop_hub_fits(const char *file, const char *wanted) {
     return false;
 }
 
+bool cop_hub_counts(const char *file) {
+    int part, n;
+    size_t stem;
+    return !cop_gguf_is_part(file, &part, &n, &stem) || part == 1;
+}
+
+bool cop_hub_same_set(const char *file, const char *wanted) {
+    int part, n, other, m;
+    size_t stem, length;
+    return cop_gguf_is_part(file, &part, &n, &stem) && cop_gguf_is_part(wanted, &other, &m, &length) && n == m && stem == length &&
+           !memcmp(file, wanted, stem);
+}
+
 // The .gguf files of a snapshot that fit, one folder deep; the last one's path in `out`.
 static int find_files(char out[COP_PATH_MAX], const char *folder, const char *below, const char *wanted) {
     char path[COP_PATH_MAX], name[600];
@@ -126,7 +140,7 @@ static int find_files(char out[COP_PATH_MAX], const char *folder, const char *be
         snprintf(name, sizeof name, "%s%s%s", below, *below ? "/" : "", e->d_name);
         if (e->d_name[0] == '.' || cop_hub_path(path, folder, name) || stat(path, &info)) continue;
         if (S_ISDIR(info.st_mode) && !*below) n_found += find_files(out, folder, e->d_name, wanted);
-        if (!S_ISREG(info.st_mode) || (*wanted ? !cop_hub_fits(name, wanted) : !cop_hub_is_gguf(name))) continue;
+        if (!S_ISREG(info.st_mode) || (*wanted ? !cop_hub_fits(name, wanted) : !cop_hub_is_gguf(name)) || (!cop_hub_counts(name) && strcmp(name, wanted) != 0)) continue;
         memcpy(out, path, strlen(path) + 1);
         n_found++;
     }

@@ -9,5 +9,8 @@ bool cop_hub_is_file(const char *path);    // a plain relative path, at most 255
 bool cop_hub_is_commit(const char *text);  // hexadecimal digits
 bool cop_hub_is_gguf(const char *file);
 bool cop_hub_fits(const char *file, const char *wanted);  // is it the file, or a .gguf with that part in its name
+// Of a model in several .gguf files the first stands for all.
+bool cop_hub_counts(const char *file);
+bool cop_hub_same_set(const char *file, const char *wanted);  // are both parts of one model
 
 #endif

@@ -187,9 +187,10 @@ static cop_status choose(pull *p) {
         bool exact = *wanted && !strcmp(path, wanted), keep = folder ? is_of_folder(p, path) : *wanted ? cop_hub_fits(path, wanted) : cop_hub_is_gguf(path);
         size_t used = strlen(known);
         if (cop_hub_is_gguf(path)) snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", path);
+        if (cop_hub_same_set(path, wanted)) exact = false, keep = true;  // all of them
         if (exact) n_kept = 0, n = -1;  // nothing else counts
         else if (n < 0) keep = false;
-        if (keep && !exact) n++;
+        if (keep && !exact && cop_hub_counts(path)) n++;
         if (keep) p->files.v[n_kept++] = p->files.v[i];
     }
     p->files.n = n_kept;

@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "base/nearest.h"
 #include "format/folder.h"
+#include "format/gguf.h"
 #include "format/hub.h"
 
 // clang-format off
@@ -79,7 +80,10 @@ static cop_status find_only_model(char out[COP_PATH_MAX], const char *folder) {
     int n_found = 0;
     for (struct dirent *entry; !st && (entry = readdir(dir));) {
         char path[COP_PATH_MAX];
+        int part, n_parts;
+        size_t stem;
         if (!ends_with(entry->d_name, ".gguf")) continue;
+        if (cop_gguf_is_part(entry->d_name, &part, &n_parts, &stem) && part > 1) continue;  // the first stands for all
         int n = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (n < 0 || n >= COP_PATH_MAX)
             st = cop_fail(COP_ERR_LIMIT, "%s: path of %d bytes, at most %d", folder, n, COP_PATH_MAX - 1);

@@ -67,7 +67,7 @@ static cop_status add_rx(cop_gr_source *s, cop_rx rx, uint32_t *out) {
 }
 
 static cop_status parse_pattern(cop_gr_source *s, const char *pattern, size_t bytes, cop_rx *out) {
-    cop_status st = cop_rx_parse(s->set, pattern, bytes, COP_RX_WHOLE, out);
+    cop_status st = cop_rx_parse(s->set, pattern, bytes, COP_RX_WHOLE_LINE, out);
     if (st) cop_fail_note("%s grammar, line %d", s->kind, s->line);
     return st;
 }

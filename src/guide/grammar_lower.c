@@ -350,14 +350,7 @@ static cop_status lower(lowering *w) {
         if (!info.regular) return cop_fail(COP_ERR_UNSUPPORTED, "%s grammar: %%ignore needs what does not recur", s->kind);
         w->ignored = cop_rx_repeat(s->set, express(w, s->ignored), 0, COP_RX_MANY);
     }
-    // The start is a name of its own: what is ignored may come first.
-    uint32_t sequence, inner, ignored;
-    COP_TRY(cop_gr_add(s, (cop_gr_node){.kind = COP_GR_RX, .value = w->ignored}, &ignored));
-    COP_TRY(cop_gr_add(s, (cop_gr_node){.kind = COP_GR_RULE, .value = s->start}, &inner));
-    COP_TRY(cop_gr_add(s, (cop_gr_node){.kind = COP_GR_SEQUENCE}, &sequence));
-    cop_gr_append(s, sequence, ignored);
-    cop_gr_append(s, sequence, inner);
-    COP_TRY(new_name(w, TASK_NODE, sequence, 0, &g->start));
+    COP_TRY(name_of_rule(w, s->start, &g->start));
     for (size_t i = 0; i < w->tasks.n; i++) COP_TRY(run_task(w, w->tasks.v[i]));
     COP_TRY(cop_regex_set_failed(s->set));
     if (w->failed) return cop_fail(w->failed, "%s grammar: an expression has too many parts", s->kind);

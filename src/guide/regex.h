@@ -64,7 +64,8 @@ cop_rx cop_rx_or_literals(cop_regex_set *set, const cop_rx *list, size_t n);  //
 // Refused by name: backreferences, atomic groups, possessive quantifiers, conditionals, other flags.
 typedef enum cop_rx_how {
     COP_RX_WHOLE = 0,   // the whole text matches
-    COP_RX_SEARCH = 1   // some part of the text matches, as JSON Schema's "pattern" has it
+    COP_RX_SEARCH = 1,  // some part of the text matches, as JSON Schema's "pattern" has it
+    COP_RX_WHOLE_LINE = 2  // as COP_RX_WHOLE; . leaves out \n alone, as in Rust and Python
 } cop_rx_how;
 /* An expression over characters from a pattern. COP_ERR_FORMAT, COP_ERR_UNSUPPORTED and COP_ERR_LIMIT are about the
  * pattern, and the set goes on. */

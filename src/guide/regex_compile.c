@@ -193,7 +193,7 @@ cop_status cop_rx_parse(cop_regex_set *set, const char *pattern, size_t bytes, c
     uint32_t root = 0;
     *out = COP_RX_NONE;
     cop_lock_take(set->lock);
-    cop_status st = cop_syntax_parse(set, pattern, bytes, &tree, &root);
+    cop_status st = cop_syntax_parse(set, pattern, bytes, how, &tree, &root);
     if (!st) st = cop_syntax_compile(set, &tree, root, how, out);
     cop_lock_give(set->lock);
     cop_array_fini(&tree);

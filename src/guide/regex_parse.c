@@ -16,7 +16,7 @@ typedef struct parser {
     const char *text;
     size_t bytes, at;
     int depth;
-    bool any_case, dot_all;
+    bool any_case, dot_all, dot_line;
 } parser;
 
 static cop_status parse_alternatives(parser *p, uint32_t *out);
@@ -218,8 +218,8 @@ static cop_status parse_atom_characters(parser *p, uint32_t *out) {
     } else if (take(p, ".")) {
         negated = true;
         st = p->dot_all ? COP_OK : cop_rx_pairs_add(&pairs, '\n', '\n');
-        if (!st && !p->dot_all) st = cop_rx_pairs_add(&pairs, '\r', '\r');
-        if (!st && !p->dot_all) st = cop_rx_pairs_add(&pairs, 0x2028, 0x2029);
+        if (!st && !p->dot_all && !p->dot_line) st = cop_rx_pairs_add(&pairs, '\r', '\r');
+        if (!st && !p->dot_all && !p->dot_line) st = cop_rx_pairs_add(&pairs, 0x2028, 0x2029);
     } else {
         uint32_t c;
         st = parse_member(p, &c, &pairs);
@@ -376,8 +376,8 @@ static void take_flags(parser *p) {
     p->at += n + 1;
 }
 
-cop_status cop_syntax_parse(cop_regex_set *set, const char *pattern, size_t bytes, cop_syntax_tree *tree, uint32_t *root) {
-    parser p = {.set = set, .tree = tree, .text = pattern, .bytes = bytes};
+cop_status cop_syntax_parse(cop_regex_set *set, const char *pattern, size_t bytes, cop_rx_how how, cop_syntax_tree *tree, uint32_t *root) {
+    parser p = {.set = set, .tree = tree, .text = pattern, .bytes = bytes, .dot_line = how == COP_RX_WHOLE_LINE};
     if (bytes > MAX_PATTERN) return cop_fail(COP_ERR_LIMIT, "pattern: %zu bytes, at most %zu", bytes, MAX_PATTERN);
     tree->most = 4 * MAX_PATTERN;
     COP_TRY(cop_array_push(tree, (cop_syntax){0}));

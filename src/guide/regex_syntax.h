@@ -19,7 +19,7 @@ typedef struct cop_syntax {
 } cop_syntax;
 typedef COP_ARRAY(cop_syntax) cop_syntax_tree;  // [0] is not used
 
-cop_status cop_syntax_parse(cop_regex_set *set, const char *pattern, size_t bytes, cop_syntax_tree *tree, uint32_t *root);
+cop_status cop_syntax_parse(cop_regex_set *set, const char *pattern, size_t bytes, cop_rx_how how, cop_syntax_tree *tree, uint32_t *root);
 /* Releases nothing of the tree. */
 cop_status cop_syntax_compile(cop_regex_set *set, const cop_syntax_tree *tree, uint32_t root, cop_rx_how how, cop_rx *out);
 

@@ -126,6 +126,16 @@ static cop_status assert_rest(expansion *e, draft_record *r, const atom *a, cons
     return cop_schema_assert(e, r, n, sc, more);
 }
 
+cop_status cop_schema_too_many(const expansion *e, const char *what, unsigned most) {
+    static const schema_word words[] = {W_oneOf, W_anyOf, W_if, W_not, W_dependencies, W_dependentRequired, W_dependentSchemas, W_allOf, W__ref};
+    const schema_goal *g = goal_at(e->s, e->goal);
+    const schema_node *n = e->s->nodes.v[g->n_lits ? LIT_NODE(g->lits[0]) : 0];
+    static const char *const names[] = {"oneOf", "anyOf", "if", "not", "dependencies", "dependentRequired", "dependentSchemas", "allOf", "$ref"};
+    size_t i = 0;
+    while (i < sizeof words / sizeof *words - 1 && !cop_schema_word(n, words[i])) i++;
+    return cop_fail(COP_ERR_UNSUPPORTED, "schema: %s: keyword %s: alternatives that overlap, more than %u %s", *n->pointer ? n->pointer : "/", names[i], most, what);
+}
+
 // `now` is worked off first; alternatives wait in `later`. Then the one with the fewest that are still open is next.
 static cop_status run(expansion *e, draft_record r, const atom *now, const atom *later) {
     for (;;) {
@@ -133,8 +143,7 @@ static cop_status run(expansion *e, draft_record r, const atom *now, const atom 
             const atom *a = now, *more = NULL;
             now = now->next;
             if (++e->steps > SCHEMA_MOST_STEPS)
-                return cop_fail(COP_ERR_UNSUPPORTED, "schema: %s: too many alternatives (oneOf, anyOf, not, if overlap)",
-                                e->s->nodes.v[LIT_NODE(goal_at(e->s, e->goal)->lits[0])]->pointer);
+                return cop_schema_too_many(e, "steps", SCHEMA_MOST_STEPS);
             if (a->kind == A_CHOICE) {
                 atom *copy = cop_schema_atom(e, later, A_CHOICE);
                 if (!copy) return COP_ERR_LIMIT;

@@ -90,6 +90,7 @@ cop_status cop_schema_apply(expansion *e, draft_record *r, const atom *a);
 cop_status cop_schema_choose(expansion *e, const draft_record *r, const atom **later, const atom **best);
 /* Nothing is an instance of both, as far as that is known without much work. */
 cop_status cop_schema_clash(expansion *e, int32_t a, int32_t b, bool *out);
+cop_status cop_schema_too_many(const expansion *e, const char *what, unsigned most);  // the failure
 cop_status cop_schema_emit(expansion *e, draft_record *r);
 /* Nothing is an instance of both, for sure. */
 cop_status cop_schema_apart(schema *s, int32_t a, int32_t b, bool *out);

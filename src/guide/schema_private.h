@@ -294,7 +294,7 @@ cop_status cop_schema_object_plan(schema *s, schema_object *o);
 cop_status cop_schema_scalars(schema *s, schema_goal *g);
 cop_status cop_schema_dfa(schema *s, cop_rx rx, cop_dfa **out);  // one for each expression; stays the schema's
 cop_status cop_schema_numbers_rx(schema *s, const schema_numbers *n, cop_rx *out, bool *exact);
-const char *cop_schema_spell(schema *s, const char *name, size_t bytes, uint32_t *spelt_bytes);
+const char *cop_schema_spell(schema_arena *mem, const char *name, size_t bytes, uint32_t *spelt_bytes);
 
 static inline schema_goal *goal_at(const schema *s, uint32_t id) { return s->goals.v[id - 1]; }
 static inline schema_record *record_at(const schema *s, uint32_t id) { return s->records.v[id - 1]; }

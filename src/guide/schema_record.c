@@ -165,7 +165,7 @@ static cop_status add_record(expansion *e, schema_goal *g, const uint32_t *key, 
     for (uint32_t i = 0; i < g->n_records; i++)
         if (g->records[i] == id) return COP_OK;
     if (g->n_records == SCHEMA_MOST_RECORDS)
-        return cop_fail(COP_ERR_UNSUPPORTED, "schema: %s: more than %u alternatives", s->nodes.v[LIT_NODE(g->lits[0])]->pointer, SCHEMA_MOST_RECORDS);
+        return cop_schema_too_many(e, "in all", SCHEMA_MOST_RECORDS);
     if ((g->n_records & (g->n_records - 1)) == 0) {
         uint32_t *grown = cop_schema_take(&s->mem, (g->n_records ? 2 * (size_t)g->n_records : 1) * sizeof *grown);
         if (!grown) return COP_ERR_LIMIT;
@@ -322,7 +322,7 @@ static cop_status build_object(expansion *e, const draft_record *r, const mentio
         const schema_blob *name = pool_at(&s->names, m->v[i].name);
         schema_member *out = &o->members[i];
         *out = (schema_member){.name = name->v, .bytes = name->bytes, .required = m->v[i].required, .forbidden = m->v[i].forbidden, .goal = m->v[i].goal};
-        out->spelt = cop_schema_spell(s, out->name, out->bytes, &out->spelt_bytes);
+        out->spelt = cop_schema_spell(&s->mem, out->name, out->bytes, &out->spelt_bytes);
         if (!out->spelt) return COP_ERR_LIMIT;
         o->n_required += out->required;
         sorted[i] = named[i] = i;

@@ -136,9 +136,9 @@ uint32_t cop_schema_canonical(schema_text *t, const char *json, size_t bytes) {
     return id;
 }
 
-const char *cop_schema_spell(schema *s, const char *name, size_t bytes, uint32_t *spelt_bytes) {
+const char *cop_schema_spell(schema_arena *mem, const char *name, size_t bytes, uint32_t *spelt_bytes) {
     static const char short_names[] = "\b\t\n\f\r\"\\", letters[] = "btnfr\"\\";
-    char *out = cop_schema_take(&s->mem, bytes * 6 + 1);
+    char *out = cop_schema_take(mem, bytes * 6 + 1);
     size_t n = 0;
     for (size_t i = 0; out && i < bytes; i++) {
         unsigned char c = (unsigned char)name[i];

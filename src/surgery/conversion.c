@@ -176,8 +176,8 @@ static int file_type(cop_dtype type) {
 }
 
 static bool is_replaced(const cop_gguf_entry *e, cop_dtype wanted) {
-    static const char *const names[] = {"general.alignment", "general.file_type", "general.quantization_version"};
-    for (size_t i = 0; i < (wanted == COP_N_DTYPES ? 1 : sizeof names / sizeof *names); i++)
+    static const char *const names[] = {"general.alignment", "split.no", "split.count", "split.tensors.count", "general.file_type", "general.quantization_version"};
+    for (size_t i = 0; i < (wanted == COP_N_DTYPES ? 4 : sizeof names / sizeof *names); i++)
         if (strlen(names[i]) == e->name_bytes && !memcmp(names[i], e->name, e->name_bytes)) return true;
     return false;
 }

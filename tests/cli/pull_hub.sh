@@ -3,12 +3,13 @@ command -v python3 >/dev/null || { echo "skipped: no python3 to stand in for the
 unset HF_HOME HF_TOKEN XDG_CACHE_HOME
 export HF_HUB_CACHE=$TMP/hub no_proxy=127.0.0.1,localhost NO_PROXY=127.0.0.1,localhost
 H=$TMP/served
-mkdir -p "$H/o/tiny" "$H/o/many/sub" "$H/o/private" "$H/o/false" "$H/o/broken" "$H/o/lying" "$H/o/empty"
+mkdir -p "$H/o/tiny" "$H/o/many/sub" "$H/o/parts" "$H/o/private" "$H/o/false" "$H/o/broken" "$H/o/lying" "$H/o/empty"
 cp tests/data/tiny-llama-a/* "$H/o/tiny"
 echo '{}' >"$H/o/tiny/training_args.json"
 cp tests/data/tiny-q8_0.gguf "$H/o/many/tiny-Q8_0.gguf"
 cp tests/data/tiny-q4_0.gguf "$H/o/many/tiny-Q4_0.cut.gguf"
 cp tests/data/tiny-q4_1.gguf "$H/o/many/sub/tiny-Q4_1.busy.gguf"
+cp tests/data/parts/tiny-Q4_0-0000?-of-00002.gguf tests/data/tiny-q8_0.gguf "$H/o/parts"
 cp tests/data/tiny-f16.gguf "$H/o/private/tiny-f16.gguf"
 cp tests/data/tiny-q8_0.gguf "$H/o/false/tiny.false.gguf"
 echo hello >"$H/o/empty/README.md"
@@ -45,6 +46,14 @@ show pull o/many:sub/tiny-Q4_1.busy.gguf
 show info -m o/many | head -2
 show info -m o/many:q4_1 | head -2
 show pull o/many:Q2_K
+
+echo "== a model in several files"
+show pull o/parts
+show pull o/parts:Q4_0
+ls "$TMP/hub/models--o--parts/blobs" | wc -l
+show info -m o/parts:Q4_0 | sed -n 1,2p
+show pull o/parts:tiny-Q4_0-00001-of-00002.gguf
+show info -m o/parts:tiny-Q4_0-00002-of-00002.gguf
 
 echo "== what was left of an interrupted fetch is used"
 sha=$(sha256sum <"$H/o/many/tiny-Q8_0.gguf" | cut -c1-64)

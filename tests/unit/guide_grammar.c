@@ -97,7 +97,8 @@ static void lark_is_read_as_llguidance_reads_it(void **state) {
     (void)state;
     const example list[] = {
         {"start: \"a\" | \"bc\"i", {"a", "bc", "BC", "bC"}, {"", "A"}},
-        {"start: NAME \"=\" NUMBER // a comment\nNAME: /[a-z]+/\nNUMBER: \"0\"..\"9\"+\n%ignore /[ \\t]+/", {"a=1", " ab =  12 ", "a= 1"}, {"a", "a b=1", "a=\n1"}},
+        {"start: NAME \"=\" NUMBER // a comment\nNAME: /[a-z]+/\nNUMBER: \"0\"..\"9\"+\n%ignore /[ \\t]+/", {"a=1", "ab =  12 ", "a= 1"}, {"a", " a=1", "a b=1", "a=\n1"}},
+        {"start: /./", {"\r", "a", "é"}, {"\n"}},
         {"start: item (\",\" item)*\n?item: \"x\"\n    | \"(\" start \")\"\n", {"x", "x,x", "(x,(x)),x"}, {"", "(x", "x,"}},
         {"start: X ~ 2..3 Y?\nX: \"x\" \"z\"?\nY: (\"a\" | \"b\") ~ 2", {"xx", "xzxxab", "xxbb"}, {"x", "xxxx", "xxa"}},
         {"start: [\"a\"] \"b\"{2}", {"bb", "abb"}, {"ab", "b"}},
@@ -105,7 +106,7 @@ static void lark_is_read_as_llguidance_reads_it(void **state) {
         {"start: WORDS\nWORDS: /(?s:.*)/ & ~(/(?s:.*)/ \"--\" /(?s:.*)/)", {"", "a-b", "\n"}, {"a--b", "---"}},
         {"start: text \"!\"\ntext[lazy]: /.*;/", {"ab;!", ";!"}, {"a;b;!", "ab;"}},
         {"start: code \"after\"\ncode[stop=\"END\"]: /[A-Za-z ]*/", {"abENDafter"}, {"abENDENDafter", "ab"}},
-        {"%import common.INT\n%import common (WS_INLINE -> WS, CNAME)\nstart: CNAME INT\n%ignore WS", {"a1 12", " x 3"}, {"1"}},
+        {"%import common.INT\n%import common (WS_INLINE -> WS, CNAME)\nstart: CNAME INT\n%ignore WS", {"a1 12", "x 3"}, {"1", " x 3"}},
         {"start: \"<\" %json {\"type\": \"boolean\"} \">\" start?", {"<true>", "<false><true>"}, {"<>", "<1>", "<true"}},
         {"start: SUB\nSUB: %regex {\"substring_words\": \"ab cd, e\"}", {"", "ab", "ab cd", "cd, e", ", e"}, {"b", "ab e"}},
         {"%llguidance {\"no_forcing\": true}\nstart: x{2,3}\nx.3: \"a\" -> one\n | \"b\" -> two", {"ab", "bbb"}, {"a"}},
