@@ -131,7 +131,14 @@ bool cop_schema_may_come(schema_text *t, const frame *object, uint32_t member, f
     return !t->status && more < SCHEMA_FAR;
 }
 
-// A name that is no member, and what comes behind it: bytes from its opening quote on.
+bool cop_schema_owes_members(const schema_text *t, const frame *object) {
+    const schema_object *o = &record_at(t->s, object->what)->u.object;
+    for (uint32_t i = object->a; i < o->n && !t->s->options.any_order; i++)
+        if (o->members[i].required) return true;
+    return false;
+}
+
+// What comes behind a name that is no member and its value, when it is not what some `exists` asks for.
 static int32_t extra_rest(schema_text *t, const frame *object) {
     schema *s = t->s;
     schema_object *o = &record_at(s, object->what)->u.object;
@@ -139,24 +146,10 @@ static int32_t extra_rest(schema_text *t, const frame *object) {
     int32_t more = SCHEMA_FAR;
     cop_schema_fail(t, cop_schema_object_plan(s, o));
     if (t->status || !o->extra || o->extra_cost == SCHEMA_FAR) return SCHEMA_FAR;
-    if (!s->options.any_order) {
-        for (uint32_t i = p.next; i < o->n; i++)
-            if (o->members[i].required) return SCHEMA_FAR;
-        p.next = o->n;
-    }
+    if (cop_schema_owes_members(t, object)) return SCHEMA_FAR;
+    if (!s->options.any_order) p.next = o->n;
     p.count++;
     cop_schema_fail(t, cop_schema_object_rest(s, o, &p, &more));
-    for (int32_t k = -1; k < (int32_t)o->n_exists && !t->status; k++) {  // or it is what some `exists` asks for
-        uint32_t bits = (k < 0 ? (1u << o->n_exists) - 1 : 1u << k) & ~p.satisfied;
-        int32_t cost = SCHEMA_FAR, rest = SCHEMA_FAR;
-        schema_progress after = p;
-        after.satisfied |= bits;
-        if (!bits) continue;
-        cop_schema_fail(t, cop_schema_extra_cost(s, o, bits, &cost));
-        if (cost < SCHEMA_FAR) cop_schema_fail(t, cop_schema_object_rest(s, o, &after, &rest));
-        if (cost > o->extra_cost) rest = add_far(rest, cost - o->extra_cost);
-        if (rest < more) more = rest;
-    }
     return t->status ? SCHEMA_FAR : more;
 }
 
@@ -177,9 +170,40 @@ uint32_t cop_schema_extra_names(schema_text *t, const frame *object, cop_dfa **d
 }
 
 // Bytes to the end of a name of any letters: one more than its quote when it is taken as it is.
-static int32_t any_name_rest(schema_text *t, const frame *object, const frame *f, cop_dfa *dfa) {
-    int32_t rest = cop_dfa_distance(dfa, f->a);
-    return rest == 1 && !cop_schema_name_is_free(t, object, f->b) ? 2 : rest;
+static int32_t any_name_rest(schema_text *t, const frame *object, cop_dfa_state q, uint32_t tape, cop_dfa *dfa) {
+    int32_t rest = cop_dfa_distance(dfa, q);
+    return rest == 1 && !cop_schema_name_is_free(t, object, tape) ? 2 : rest;
+}
+
+// When some member must exist, the name in hand may be its: the way leads over the names that fit. SCHEMA_FAR: none does.
+static int32_t exists_rest(schema_text *t, const frame *object, uint32_t tape) {
+    schema *s = t->s;
+    schema_object *o = &record_at(s, object->what)->u.object;
+    int32_t best = SCHEMA_FAR;
+    size_t bytes;
+    char *text = o->n_exists && !cop_schema_owes_members(t, object) ? cop_schema_tape_text(t, tape, 1, &bytes) : NULL;
+    for (int32_t i = -1; text && i < (int32_t)o->n_exists && !t->status; i++) {  // -1: all of them at once
+        schema_progress p = cop_schema_progress_of(t, object);
+        uint32_t bits = (i < 0 ? (1u << o->n_exists) - 1 : 1u << i) & ~p.satisfied;
+        cop_dfa *dfa;
+        int32_t cost, rest = SCHEMA_FAR;
+        if (!bits) continue;
+        cop_schema_fail(t, cop_schema_exists_names(s, o, bits, &dfa));
+        cop_schema_fail(t, cop_schema_extra_cost(s, o, bits, &cost));
+        if (t->status || !dfa || cost == SCHEMA_FAR) continue;
+        cop_dfa_state q = cop_dfa_start(dfa);
+        cost -= cop_dfa_distance(dfa, q);
+        for (size_t k = 0; k < bytes && q != COP_DFA_DEAD; k++) q = cop_dfa_step(dfa, q, (uint8_t)text[k]);
+        if (q == COP_DFA_DEAD) continue;
+        p.satisfied |= bits;
+        p.count++;
+        if (!s->options.any_order) p.next = o->n;
+        cop_schema_fail(t, cop_schema_object_rest(s, o, &p, &rest));
+        rest = add_far(rest, (cost > 1 ? cost - 1 : 1) + cop_dfa_distance(dfa, q));
+        if (rest < best) best = rest;
+    }
+    cop_free(text);
+    return best;
 }
 
 static int32_t name_rest(schema_text *t, const frame *object, uint32_t from, uint32_t to, uint32_t written) {
@@ -201,8 +225,11 @@ static int32_t object_rest(schema_text *t, const frame *f) {
         int32_t extra = extra_rest(t, f);
         rest = name_rest(t, f, 0, o->n, 0);
         cop_dfa *dfa;
-        if (extra < SCHEMA_FAR && cop_schema_extra_names(t, f, &dfa)) extra = add_far(extra, cop_dfa_distance(dfa, cop_dfa_start(dfa)) + 3 + o->extra_worst);
+        uint32_t quote = cop_schema_tape(t, 0, '"');
+        if (extra < SCHEMA_FAR && cop_schema_extra_names(t, f, &dfa)) extra = add_far(extra, any_name_rest(t, f, cop_dfa_start(dfa), quote, dfa) + 2 + o->extra_worst);
         else extra = SCHEMA_FAR;
+        int32_t wanted = o->n_exists ? add_far(exists_rest(t, f, quote), 1) : SCHEMA_FAR;
+        if (wanted < extra) extra = wanted;
         return extra < rest ? extra : rest;
     }
     cop_schema_fail(t, cop_schema_object_rest(s, o, &p, &rest));
@@ -234,7 +261,7 @@ static int32_t array_rest(schema_text *t, const frame *f) {
 
 static int32_t own_rest(schema_text *t, const frame *f) {
     schema *s = t->s;
-    int32_t min = SCHEMA_FAR;
+    int32_t min = SCHEMA_FAR, own;
     const frame *object;
     size_t bytes;
     char *text;
@@ -252,7 +279,9 @@ static int32_t own_rest(schema_text *t, const frame *f) {
     case F_EXTRA:
         object = frame_at(t, f->parent);
         min = add_far(extra_rest(t, object), record_at(s, object->what)->u.object.extra_worst + 1);
-        return add_far(min, any_name_rest(t, object, f, s->dfas.v[f->what - 1]));
+        min = add_far(min, any_name_rest(t, object, f->a, f->b, s->dfas.v[f->what - 1]));
+        own = exists_rest(t, object, f->b);
+        return own < min ? own : min;
     case F_KEY: return 7;
     case F_ARRAY: return array_rest(t, f);
     default: return SCHEMA_FAR;

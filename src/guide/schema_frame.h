@@ -73,6 +73,7 @@ void cop_schema_config_step(schema_text *t, config c, uint8_t byte);  // appends
 uint32_t cop_schema_text_step(schema_text *t, uint32_t state, uint8_t byte);
 bool cop_schema_config_accepts(schema_text *t, config c);
 schema_progress cop_schema_progress_of(const schema_text *t, const frame *object);
+bool cop_schema_owes_members(const schema_text *t, const frame *object);  // members are required that come before other names
 /* The automaton of names that are no members and not written yet; 0: there are none. Its number, and itself. */
 uint32_t cop_schema_extra_names(schema_text *t, const frame *object, cop_dfa **dfa);
 bool cop_schema_name_is_free(schema_text *t, const frame *object, uint32_t tape);  // it is no member's, and not written

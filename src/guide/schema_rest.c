@@ -97,6 +97,17 @@ cop_status cop_schema_extra_cost(schema *s, schema_object *o, uint32_t exists, i
     return cheapest_extra(s, o, list, n, cost, NULL);
 }
 
+cop_status cop_schema_exists_names(schema *s, schema_object *o, uint32_t exists, cop_dfa **out) {
+    cop_rx rx = o->extra_rx;
+    for (uint32_t i = 0; i < o->n_exists; i++)
+        if (exists >> i & 1) rx = cop_rx_and(s->regexes, rx, cond_rx(s, cond_at(s, o->exists[i].cond)));
+    *out = NULL;
+    if (rx == COP_RX_NONE) return COP_OK;
+    COP_TRY(cop_schema_dfa(s, cop_schema_quoted(s, rx), out));
+    if (cop_dfa_start(*out) == COP_DFA_DEAD) *out = NULL;
+    return COP_OK;
+}
+
 cop_status cop_schema_object_plan(schema *s, schema_object *o) {
     if (o->planned || o->planning) return COP_OK;
     o->planning = true;

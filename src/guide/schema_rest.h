@@ -19,6 +19,8 @@ cop_status cop_schema_object_sums(schema *s, schema_object *o);  // makes that q
 cop_status cop_schema_member_cost(schema *s, schema_member *m, int32_t *cost);  // of "name":value
 /* A name that is no member with its value, being what these `exists` (bits) ask for. */
 cop_status cop_schema_extra_cost(schema *s, schema_object *o, uint32_t exists, int32_t *cost);
+/* The automaton of the names that fit these, in JSON's spelling; NULL: there are none. */
+cop_status cop_schema_exists_names(schema *s, schema_object *o, uint32_t exists, cop_dfa **out);
 typedef struct schema_items {  // of an array
     uint32_t index;          // written
     const uint32_t *counts;  // how many of them fit each `contains`; NULL: none

@@ -220,6 +220,7 @@ static void extra_done(schema_text *t, const frame *object, const char *name, si
     if (!v) return;
     for (uint32_t l = object->c; l; l = datum_at(t, l)->before)
         if (datum_at(t, l)->v == v) return;
+    if (cop_schema_owes_members(t, object)) return;
     if (o->names != s->any_string && !cop_rx_matches(s->regexes, o->names, name, bytes)) return;
     frame after = *object;
     after.phase = P_AFTER;
@@ -425,6 +426,7 @@ uint32_t cop_schema_text_step(schema_text *t, uint32_t state, uint8_t byte) {
     const config *list = configs_of(t, state, &n);
     t->next.n = 0;
     for (uint32_t i = 0; i < n && !t->status; i++) cop_schema_config_step(t, list[i], byte);
+    if (!t->next.n) cop_schema_fail(t, cop_regex_set_failed(t->s->regexes));  // dead without reason
     return t->status ? COP_GUIDE_DEAD : cop_schema_state(t, t->next.v, (uint32_t)t->next.n);
 }
 
