@@ -104,18 +104,9 @@ static cop_status finish(draft *d, cop_language **out) {
 
 // ---- arguments ----
 
-static int append(const char *text, size_t bytes, void *out) {
-    cop_char_array *a = out;
-    if (cop_array_reserve(a, bytes + 1)) return -1;
-    memcpy(a->v + a->n, text, bytes);
-    a->n += bytes;
-    return 0;
-}
-
 static cop_status schema_language(cop_language **out, const json_t *schema, const cop_schema_options *options) {
     cop_char_array text = {.most = MOST_BYTES};
-    cop_status st = COP_OK;
-    if (json_dump_callback(schema, append, &text, JSON_COMPACT | JSON_ENCODE_ANY)) st = cop_fail(COP_ERR_LIMIT, "its schema has more than %zu bytes", MOST_BYTES);
+    cop_status st = cop_json_put_value(&text, schema);
     if (!st) st = cop_language_json_schema(out, text.v, text.n, options, NULL, NULL);
     cop_array_fini(&text);
     return st;
@@ -348,10 +339,12 @@ static cop_status add_arguments(draft *d, const cop_tool_language_options *o) {
     return COP_OK;
 }
 
-cop_status cop_tool_language(cop_language **out, const cop_tool_language_options *options) {
+cop_status cop_tool_language(cop_language **out, const cop_tool_language_options *wanted) {
+    cop_tool_language_options one = *wanted, *options = &one;
     draft d = {.tok = options->tok, .places = {.most = 16}, .symbols = {.most = COP_TAG_MOST_SYMBOLS * 4}, .inner = {.most = MOST_TOOLS},
                .edges = {.most = 100000}};
     *out = NULL;
+    if (one.only) one.parallel = false;
     cop_status st = add_arguments(&d, options);
     if (!st) st = add_places(&d, options);
     if (!st) st = finish(&d, out);

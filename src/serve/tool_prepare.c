@@ -29,9 +29,20 @@ static cop_status check_tools(const json_t *tools) {
     return COP_OK;
 }
 
-// Clients send the arguments of earlier calls as JSON texts; templates write them with tojson.
+static bool has_role(const json_t *message, const char *role) {
+    const char *is = json_string_value(json_object_get(message, "role"));
+    return is && !strcmp(is, role);
+}
+
+static cop_status set_text(json_t *message, const char *key, const char *text) {
+    if (json_object_set_new(message, key, json_string(text))) return cop_fail(COP_ERR_NOMEM, "no memory for a message");
+    return COP_OK;
+}
+
+// Clients send the arguments of earlier calls as JSON texts; templates write them with tojson. They want a content, too.
 static cop_status open_arguments(json_t *message) {
-    json_t *calls = json_object_get(message, "tool_calls");
+    json_t *calls = json_object_get(message, "tool_calls"), *content = json_object_get(message, "content");
+    if (json_array_size(calls) && (!content || json_is_null(content))) COP_TRY(set_text(message, "content", ""));
     for (size_t i = 0; i < json_array_size(calls); i++) {
         json_t *call = json_array_get(calls, i), *f = json_object_get(call, "function");
         if (!json_is_object(f)) f = call;
@@ -50,22 +61,18 @@ static cop_status open_arguments(json_t *message) {
 
 // ---- in words, for templates that know nothing of tools ----
 
-static int say_part(const char *text, size_t bytes, void *out) {
-    cop_char_array *a = out;
-    if (cop_array_reserve(a, bytes + 1)) return -1;
-    memcpy(a->v + a->n, text, bytes);
-    a->n += bytes;
-    a->v[a->n] = 0;
-    return 0;
-}
-
 static cop_status say(cop_char_array *out, const char *text) {
-    return say_part(text, strlen(text), out) ? cop_array_grow_status() : COP_OK;
+    size_t n = strlen(text);
+    COP_TRY(cop_array_reserve(out, n + 1));
+    memcpy(out->v + out->n, text, n);
+    out->n += n;
+    out->v[out->n] = 0;
+    return COP_OK;
 }
 
 static cop_status say_json(cop_char_array *out, const json_t *value) {
-    if (json_dump_callback(value, say_part, out, JSON_ENCODE_ANY)) return cop_fail(COP_ERR_NOMEM, "no memory for JSON");
-    return COP_OK;
+    COP_TRY(cop_json_put_value(out, value));
+    return say(out, "");
 }
 
 // One call as the format writes it.
@@ -86,11 +93,6 @@ static cop_status describe_tools(cop_char_array *out, const json_t *tools, const
     return say(out, "\nThe result comes in the next message. Call a function only when it helps; otherwise answer in words.");
 }
 
-static cop_status set_text(json_t *message, const char *key, const char *text) {
-    if (json_object_set_new(message, key, json_string(text))) return cop_fail(COP_ERR_NOMEM, "no memory for a message");
-    return COP_OK;
-}
-
 // The text of a message: a text, or a list of parts of which the texts count.
 static cop_status say_content(cop_char_array *out, const json_t *message) {
     const json_t *content = json_object_get(message, "content");
@@ -102,18 +104,21 @@ static cop_status say_content(cop_char_array *out, const json_t *message) {
     return COP_OK;
 }
 
-static cop_status add_to_system(json_t *messages, const char *text) {
+// Put a text behind the system message, or before the first message where a template knows no system.
+static cop_status add_to_system(json_t *messages, const char *template, const char *text) {
     json_t *first = json_array_get(messages, 0);
     const char *role = json_string_value(json_object_get(first, "role"));
-    if (!role || (strcmp(role, "system") && strcmp(role, "developer"))) {
+    bool system = role && (!strcmp(role, "system") || !strcmp(role, "developer"));
+    bool knows = !strstr(template, "System role not supported");
+    if (!system && (knows || !role || strcmp(role, "user"))) {
         if (json_array_insert_new(messages, 0, json_pack("{s:s, s:s}", "role", "system", "content", text)))
             return cop_fail(COP_ERR_NOMEM, "no memory for a message");
         return COP_OK;
     }
     cop_char_array all = {.most = COP_JINJA_MOST_TEMPLATE * 16};
-    cop_status st = say_content(&all, first);
+    cop_status st = system ? say_content(&all, first) : say(&all, text);
     if (!st && all.n) st = say(&all, "\n\n");
-    if (!st) st = say(&all, text);
+    if (!st) st = system ? say(&all, text) : say_content(&all, first);
     if (!st) st = set_text(first, "content", all.v);
     cop_array_fini(&all);
     return st;
@@ -179,8 +184,7 @@ static cop_status say_messages(json_t *messages, const cop_tool_format *f) {
     bool was_result = false;
     for (size_t i = 0; i < json_array_size(messages); i++) {
         json_t *message = json_array_get(messages, i);
-        const char *role = json_string_value(json_object_get(message, "role"));
-        bool result = role && !strcmp(role, "tool");
+        bool result = has_role(message, "tool");
         cop_char_array text = {.most = COP_JINJA_MOST_TEMPLATE * 16};
         cop_status st = COP_OK;
         if (json_array_size(json_object_get(message, "tool_calls"))) st = say_calls(message, f, &text);
@@ -193,6 +197,43 @@ static cop_status say_messages(json_t *messages, const cop_tool_format *f) {
     return COP_OK;
 }
 
+// The result of a call among those that follow its message: the one with its id, else the next one without.
+static size_t find_result(const json_t *results, const json_t *call) {
+    const char *id = json_string_value(json_object_get(call, "id"));
+    for (size_t i = 0; i < json_array_size(results); i++) {
+        const char *of = json_string_value(json_object_get(json_array_get(results, i), "tool_call_id"));
+        if (!of || (id && !strcmp(of, id))) return i;
+    }
+    return json_array_size(results);
+}
+
+// Llama's templates take one call in a message: those of one message become messages, each before its result.
+static cop_status part_calls(json_t *messages) {
+    json_t *all = json_array();
+    bool failed = !all;
+    for (size_t i = 0; i < json_array_size(messages) && !failed; i++) {
+        json_t *message = json_array_get(messages, i), *results = json_array();
+        const json_t *calls = json_object_get(message, "tool_calls");
+        size_t n = json_array_size(calls);
+        failed = !results || (n < 2 && json_array_append(all, message));
+        while (n >= 2 && !failed && has_role(json_array_get(messages, i + 1), "tool")) failed = json_array_append(results, json_array_get(messages, ++i));
+        for (size_t k = 0; k < n && n >= 2 && !failed; k++) {
+            json_t *one = json_copy(message), *call = json_array_get(calls, k);
+            failed = !one || json_object_set_new(one, "tool_calls", json_pack("[O]", call)) ||
+                     (k && json_object_set_new(one, "content", json_string(""))) || json_array_append(all, one);
+            json_decref(one);
+            size_t r = find_result(results, call);
+            if (failed || r == json_array_size(results)) continue;
+            failed = json_array_append(all, json_array_get(results, r)) || json_array_remove(results, r);
+        }
+        failed = failed || json_array_extend(all, results);
+        json_decref(results);
+    }
+    failed = failed || json_array_clear(messages) || json_array_extend(messages, all);
+    json_decref(all);
+    return failed ? cop_fail(COP_ERR_NOMEM, "no memory for messages") : COP_OK;
+}
+
 // Phi-4-mini's template takes the tools as a text of the system message.
 static cop_status give_to_system(json_t *conversation, json_t *tools) {
     json_t *messages = json_object_get(conversation, "messages"), *list = json_array();
@@ -202,7 +243,7 @@ static cop_status give_to_system(json_t *conversation, json_t *tools) {
     cop_status st = say_json(&text, list);
     json_decref(list);
     const char *role = json_string_value(json_object_get(json_array_get(messages, 0), "role"));
-    if (!st && (!role || strcmp(role, "system"))) st = add_to_system(messages, "You are a helpful assistant with some tools.");
+    if (!st && (!role || strcmp(role, "system"))) st = add_to_system(messages, "", "You are a helpful assistant with some tools.");
     if (!st) st = set_text(json_array_get(messages, 0), "tools", text.v);
     cop_array_fini(&text);
     return st;
@@ -217,6 +258,7 @@ cop_status cop_tool_prepare(json_t *conversation, const char *template, const co
     bool knows_calls = strstr(template, "tool_calls") != NULL;
     bool knows_tools = strstr(template, "tools") != NULL;
     if (!knows_calls) COP_TRY(say_messages(messages, format));
+    else if (strstr(template, "single tool-calls")) COP_TRY(part_calls(messages));
     if (!json_array_size(tools)) return COP_OK;
     if (strstr(template, "xml_tools") && json_object_set(conversation, "xml_tools", tools))
         return cop_fail(COP_ERR_NOMEM, "no memory for a conversation");
@@ -224,7 +266,7 @@ cop_status cop_tool_prepare(json_t *conversation, const char *template, const co
     if (knows_tools) return COP_OK;
     cop_char_array text = {.most = COP_JINJA_MOST_TEMPLATE * 16};
     cop_status st = describe_tools(&text, tools, format);
-    if (!st) st = add_to_system(messages, text.v);
+    if (!st) st = add_to_system(messages, template, text.v);
     cop_array_fini(&text);
     return st;
 }

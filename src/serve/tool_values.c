@@ -174,6 +174,24 @@ cop_status cop_json_put_string(cop_char_array *out, const char *text, size_t byt
     return put(out, "\"", 1);
 }
 
+typedef struct sink {
+    cop_char_array *out;
+    cop_status status;  // the library forgets some failures
+} sink;
+
+static int put_part(const char *text, size_t bytes, void *user) {
+    sink *s = user;
+    if (!s->status) s->status = put(s->out, text, bytes);
+    return s->status ? -1 : 0;
+}
+
+cop_status cop_json_put_value(cop_char_array *out, const json_t *value) {
+    sink s = {.out = out};
+    int failed = json_dump_callback(value, put_part, &s, JSON_ENCODE_ANY);
+    if (s.status) return s.status;
+    return failed ? cop_fail(COP_ERR_NOMEM, "no memory for JSON") : COP_OK;
+}
+
 // ---- literals of Python ----
 
 typedef struct reader {

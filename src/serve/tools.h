@@ -92,7 +92,7 @@ typedef struct cop_tool_language_options {
     bool reasoning_opened;
     const json_t *tools;       // borrowed during the call
     cop_tool_choice choice;    // NONE: calls are forbidden
-    const char *only;          // with REQUIRED: a call of this function and nothing else; NULL: of any
+    const char *only;          // with REQUIRED: one call of this function and nothing else; NULL: of any
     bool parallel;             // more than one call in an answer
     const cop_tokenizer *tok;  // for tags that are control tokens; NULL: all are text
     const cop_schema_options *schema;  // NULL: the defaults

@@ -68,6 +68,7 @@ bool cop_json_is_value(const char *text, size_t bytes);
 /* Append one byte of a text as it stands in a JSON string. */
 cop_status cop_json_put_escaped(cop_char_array *out, unsigned char c);
 cop_status cop_json_put_string(cop_char_array *out, const char *text, size_t bytes);
+cop_status cop_json_put_value(cop_char_array *out, const json_t *value);
 /* Append a value that is written as JSON, as a literal of Python, or else as bare text: then it is a string. */
 cop_status cop_value_to_json(cop_char_array *out, const char *text, size_t bytes);
 

@@ -82,7 +82,7 @@ static void required_is_a_call_from_the_first_byte(void **state) {
     assert_is(l, W "\n" W "\n" HERMES("now", "{}"), '+');
     assert_is(l, W "x", '-');
     l->type->close(l);
-    l = make("hermes", COP_TOOLS_REQUIRED, "now", false, NULL, false);
+    l = make("hermes", COP_TOOLS_REQUIRED, "now", true, NULL, false);
     assert_is(l, HERMES("now", "{}"), '+');
     assert_is(l, "<tool_call>\n{\"name\": \"w", '-');
     assert_is(l, HERMES("now", "{}") "\n", '-');
@@ -142,6 +142,30 @@ static void a_bare_call_is_one_where_the_text_begins(void **state) {
     assert_is(l, "<|python_tag|>{\"name\": \"now\", \"parameters\": {}}", '+');
     assert_is(l, "x {\"name\": \"x\"}", '+');
     l->type->close(l);
+}
+
+static void tags_that_are_control_tokens_are_those_tokens(void **state) {
+    (void)state;
+    static const cop_span tokens[] = {{"a", 1}, {"[TOOL_CALLS]", 12}, {"[ARGS]", 6}, {"<think>", 7}, {"<end>", 5}};
+    static const int32_t types[] = {COP_TOKEN_NORMAL, COP_TOKEN_CONTROL, COP_TOKEN_CONTROL, COP_TOKEN_USER, COP_TOKEN_CONTROL};
+    cop_vocab_source source = {.model = "gpt2", .n_tokens = 5, .tokens = tokens, .types = types, .bos = -1, .eos = 4, .eot = -1, .unk = -1, .pad = -1};
+    cop_tokenizer *tok;
+    if (cop_tokenizer_new(&tok, &source)) fail_msg("%s", cop_error_text());
+    int32_t ids[COP_TOOL_MOST_TOKENS];
+    const cop_tool_format *f = cop_tool_format_named("mistral-args");
+    assert_int_equal(cop_tool_tokens(f, cop_reasoning_find("</think>"), tok, ids, COP_TOOL_MOST_TOKENS), 2);  // <think> is text anyway
+    assert_int_equal(ids[0], 1);
+    assert_int_equal(ids[1], 2);
+    cop_tool_language_options o = {.format = f, .tools = tools, .choice = COP_TOOLS_REQUIRED, .only = "now", .tok = tok};
+    cop_language *l;
+    assert_int_equal(cop_tool_language(&l, &o), COP_OK);
+    cop_guide_state s = l->type->start(l);
+    assert_int_equal(l->type->step(l, s, '['), COP_GUIDE_DEAD);
+    static const int32_t call[] = {COP_GUIDE_TOKEN + 1, 'n', 'o', 'w', COP_GUIDE_TOKEN + 2, '{', '}'};
+    for (size_t i = 0; i < sizeof call / sizeof *call; i++) assert_int_not_equal(s = l->type->step(l, s, call[i]), COP_GUIDE_DEAD);
+    assert_true(l->type->accepting(l, s));
+    l->type->close(l);
+    cop_tokenizer_free(tok);
 }
 
 // ---- what a model under the language can write, the parser reads ----
@@ -222,6 +246,7 @@ int main(void) {
         cmocka_unit_test(reasoning_comes_before_the_call),
         cmocka_unit_test(parameters_between_tags_keep_their_types),
         cmocka_unit_test(a_bare_call_is_one_where_the_text_begins),
+        cmocka_unit_test(tags_that_are_control_tokens_are_those_tokens),
         cmocka_unit_test(the_parser_reads_whatever_the_language_lets),
         cmocka_unit_test(a_schema_that_cannot_be_kept_names_its_tool),
     };

@@ -28,7 +28,7 @@ static void assert_prepared(const char *template, const char *text, const char *
 static void arguments_that_are_texts_become_objects(void **state) {
     (void)state;
     assert_prepared("tools tool_calls", conversation,
-                    "[{\"role\": \"user\", \"content\": \"Paris?\"}, {\"role\": \"assistant\", \"content\": null, \"tool_calls\":"
+                    "[{\"role\": \"user\", \"content\": \"Paris?\"}, {\"role\": \"assistant\", \"content\": \"\", \"tool_calls\":"
                     " [{\"id\": \"abcdefgh0\", \"type\": \"function\", \"function\": {\"name\": \"w\", \"arguments\": {\"city\": \"Paris\"}}},"
                     " {\"id\": \"abcdefgh1\", \"type\": \"function\", \"function\": {\"name\": \"w\", \"arguments\": \"not JSON\"}}]},"
                     " {\"role\": \"tool\", \"tool_call_id\": \"abcdefgh0\", \"content\": \"rain\"}, {\"role\": \"tool\", \"content\": \"sun\"}]");
@@ -62,6 +62,26 @@ static void a_template_with_tools_in_the_system_message_gets_them_there(void **s
                     " {\"role\": \"user\", \"content\": \"x\"}]");
 }
 
+#define ASSISTANT(content, id) "{\"role\": \"assistant\", \"content\": \"" content "\", \"tool_calls\": [{\"id\": \"" id "\", \"function\": {\"name\": \"w\"}}]}"
+#define RESULT(id, text) "{\"role\": \"tool\", \"tool_call_id\": \"" id "\", \"content\": \"" text "\"}"
+
+static void calls_of_one_message_are_parted_where_a_template_wants_it(void **state) {
+    (void)state;
+    assert_prepared("This model only supports single tool-calls at once! tools tool_calls",
+                    "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"assistant\", \"content\": \"y\", \"tool_calls\":"
+                    " [{\"id\": \"a\", \"function\": {\"name\": \"w\"}}, {\"id\": \"b\", \"function\": {\"name\": \"w\"}}]}, "
+                    RESULT("b", "2") ", " RESULT("a", "1") ", {\"role\": \"user\", \"content\": \"z\"}]}",
+                    "[{\"role\": \"user\", \"content\": \"x\"}, " ASSISTANT("y", "a") ", " RESULT("a", "1") ", " ASSISTANT("", "b") ", " RESULT("b", "2")
+                    ", {\"role\": \"user\", \"content\": \"z\"}]");
+}
+
+static void a_template_without_a_system_is_told_in_the_first_message(void **state) {
+    (void)state;
+    assert_prepared("System role not supported",
+                    "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"tools\": [{\"name\": \"w\", \"parameters\": {\"type\": \"object\"}}]}",
+                    "[{\"role\": \"user\", \"content\": \"" TOLD "\\n\\nx\"}]");
+}
+
 static void wrong_tools_are_named(void **state) {
     (void)state;
     static const char *const rows[][2] = {
@@ -83,6 +103,8 @@ int main(void) {
         cmocka_unit_test(arguments_that_are_texts_become_objects),
         cmocka_unit_test(a_template_that_knows_no_tools_is_told_in_words),
         cmocka_unit_test(a_template_with_tools_in_the_system_message_gets_them_there),
+        cmocka_unit_test(calls_of_one_message_are_parted_where_a_template_wants_it),
+        cmocka_unit_test(a_template_without_a_system_is_told_in_the_first_message),
         cmocka_unit_test(wrong_tools_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
