@@ -21,6 +21,19 @@ show convert tests/data/tiny-llama-b.gguf "$TMP/b"
 show convert tests/data/tiny-llama-b.gguf "$TMP/b" --no-tokenizer
 ls "$TMP/b"
 rm -r "$TMP"/{folder,parts,b}
+# A vocabulary that GGUF's keys cannot say goes through a file as it is.
+mkdir "$TMP/own"
+cp $F/*.json $F/*.safetensors "$TMP/own"
+sed -i '0,/"lstrip": false/s//"lstrip": true/' "$TMP/own/tokenizer.json"
+show convert "$TMP/own" "$TMP/own.gguf"
+show convert "$TMP/own.gguf" "$TMP/back"
+for f in tokenizer.json tokenizer_config.json; do cmp "$TMP/own/$f" "$TMP/back/$f" && echo "the same $f"; done
+# SentencePiece's own file in place of tokenizer.json.
+rm "$TMP/own"/tokenizer*
+cp tests/data/sentencepiece/llama-like.model "$TMP/own/tokenizer.model"
+show convert "$TMP/own" "$TMP/own.gguf" --force
+for m in own own.gguf; do "$COPPICE" tokenize -m "$TMP/$m" -p "the model writes" | md5sum; done | uniq | wc -l
+rm -r "$TMP"/{own,own.gguf,back}
 # Types of 256 a block: to floats and to the type, whose file opens and writes text.
 show convert tests/data/tiny-q2_k.gguf "$TMP/floats.gguf" --type f32
 for t in q2_k q3_k iq4_xs mxfp4; do
