@@ -29,14 +29,13 @@ typedef struct mask_line {
     cop_dfa_exit *exits;
 } mask_line;
 
-// The states behind one character of slices.
+// The states behind one plain character.
 typedef struct next_line {
     cop_dfa_state state;      // COP_DFA_DEAD: free
-    int n;                    // -1: not all characters may come
-    uint32_t next[COP_SLICE_MAX_NEXT];
+    int n;                    // 0: none may come, -1: some may
+    uint32_t next[COP_PLAIN_NEXT];
 } next_line;
 #define N_NEXT 512            // direct-mapped
-#define MAX_SLICE_STATES 80
 
 typedef struct cop_dfa_mask_cache {
     next_line next[N_NEXT];
@@ -73,11 +72,11 @@ void cop_dfa_free_masks(cop_dfa *dfa) {
     cop_free(c);
 }
 
-// The nodes below `node`, from s. slice: the nodes are those of its rest; NULL: of the whole trie.
-static cop_status walk(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, const cop_trie_slice *slice, uint32_t node,
+// The nodes below `node`, from s. plain: the nodes are those of its rest; NULL: of the whole trie.
+static cop_status walk(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, const cop_trie_plain *plain, uint32_t node,
                        uint64_t *bits, cop_dfa_exits *exits) {
     cop_dfa_state behind[COP_TRIE_MAX_DEPTH + 2];
-    const cop_trie_node *nodes = slice ? slice->rest : cop_vocab_trie_nodes(v);
+    const cop_trie_node *nodes = plain ? plain->rest : cop_vocab_trie_nodes(v);
     const cop_trie_node *whole_nodes = cop_vocab_trie_nodes(v);
     if (exits && !exits->most) exits->most = (size_t)1 << 22;
     behind[node == COP_TRIE_ROOT ? 0 : cop_trie_depth(nodes[node]) + 1] = s;
@@ -91,7 +90,7 @@ static cop_status walk(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, c
         }
         if (token != COP_TRIE_NO_TOKEN) bits[token / 64] |= (uint64_t)1 << (token % 64);
         if (exits && cop_dfa_accepting(dfa, next)) {
-            uint32_t whole = slice ? slice->node[p] : p;
+            uint32_t whole = plain ? plain->node[p] : p;
             if (cop_trie_size(whole_nodes[whole]) > 1) COP_TRY(cop_array_push(exits, ((cop_dfa_exit){whole, next})));
         }
         behind[depth + 1] = next;
@@ -127,41 +126,25 @@ static cop_status grow_lines(cop_dfa_mask_cache *c) {
 
 static uint32_t step_dfa(void *user, uint32_t s, uint8_t byte) { return cop_dfa_step_fast(user, s, byte); }
 
-static const next_line *find_next(cop_dfa *dfa, cop_dfa_mask_cache *c, cop_dfa_state s) {
-    next_line *line = &c->next[s % N_NEXT];
+static int find_next(void *user, uint32_t s, uint32_t next[COP_PLAIN_NEXT]) {
+    cop_dfa *dfa = user;
+    next_line *line = &dfa->masks->next[s % N_NEXT];
     if (line->state != s) {
-        line->n = cop_slice_next(step_dfa, dfa, s, line->next);
+        line->n = cop_plain_next(step_dfa, dfa, s, line->next);
         line->state = s;
     }
-    return line;
+    memcpy(next, line->next, sizeof line->next);
+    return line->n;
 }
 
-// Are all tokens of the slice alive? With exits none of them may end the lexeme on its way, either.
-static bool takes_slice(cop_dfa *dfa, cop_dfa_mask_cache *c, cop_dfa_state s, int characters, bool with_exits) {
-    cop_dfa_state seen[MAX_SLICE_STATES] = {s};
-    int n = 1, from = 0;
-    for (int depth = 0; depth < characters && from < n; depth++) {
-        int end = n;
-        for (; from < end; from++) {
-            const next_line *line = find_next(dfa, c, seen[from]);
-            if (line->n < 0) return false;
-            for (int k = 0, j; k < line->n; k++) {
-                if (with_exits && cop_dfa_accepting(dfa, line->next[k])) return false;
-                for (j = 0; j < n && seen[j] != line->next[k]; j++) {}
-                if (j == MAX_SLICE_STATES) return false;
-                if (j == n) seen[n++] = line->next[k];
-            }
-        }
-    }
-    return true;
-}
-
-static const cop_trie_slice *find_slice(cop_dfa *dfa, cop_dfa_mask_cache *c, cop_dfa_state s, const cop_vocab_trie *v, bool with_exits) {
-    for (int i = 0; i < COP_TRIE_SLICES; i++) {
-        const cop_trie_slice *slice = cop_vocab_trie_slice(v, i);
-        if (takes_slice(dfa, c, s, slice->characters, with_exits)) return slice;
-    }
-    return NULL;
+// The plain tokens that are alive, when none of them needs to be looked at: with exits, they may not end the lexeme on their way.
+static const uint64_t *find_plain(cop_dfa *dfa, cop_dfa_state s, const cop_vocab_trie *v, bool with_exits) {
+    cop_dfa_state states[COP_PLAIN_STATES];
+    const cop_trie_plain *plain = cop_vocab_trie_plain(v);
+    int n, length = cop_plain_length(find_next, dfa, s, states, &n);
+    for (int i = 0; length >= 0 && i < n; i++)
+        if (with_exits && cop_dfa_accepting(dfa, states[i])) return NULL;
+    return length < 0 ? NULL : plain->up_to + (size_t)length * plain->words;
 }
 
 static size_t count_bits(const uint64_t *bits, size_t words) {
@@ -205,9 +188,9 @@ static cop_status fill_line(cop_dfa *dfa, cop_dfa_mask_cache *c, cop_dfa_state s
     }
     memset(c->bits, 0, words * sizeof *c->bits);
     c->exits.n = 0;
-    const cop_trie_slice *slice = find_slice(dfa, c, s, v, with_exits);
-    if (slice) memcpy(c->bits, slice->bits, words * sizeof *c->bits);
-    COP_TRY(walk(dfa, s, v, slice, COP_TRIE_ROOT, c->bits, with_exits ? &c->exits : NULL));
+    const uint64_t *plain = find_plain(dfa, s, v, with_exits);
+    if (plain) memcpy(c->bits, plain, words * sizeof *c->bits);
+    COP_TRY(walk(dfa, s, v, plain ? cop_vocab_trie_plain(v) : NULL, COP_TRIE_ROOT, c->bits, with_exits ? &c->exits : NULL));
     cop_vocab_trie_add_twins(v, c->bits);
     size_t n = count_bits(c->bits, words);
     COP_TRY(n <= MAX_LIST ? keep_tokens(c, line, n) : keep_set(c, line));

@@ -119,27 +119,7 @@ bool cop_guide_can_end_within(cop_guide *g, cop_guide_state s, int32_t tokens) {
 // ---- what each token needs ----
 
 static uint32_t step_guide(void *user, uint32_t s, uint8_t byte) { return cop_guide_step(user, s, byte); }
-
-// The states behind the tokens of a slice, when there are few; -1: they are many, or a token is not allowed.
-static int slice_states(cop_guide *g, cop_guide_state s, int slice, cop_guide_state *states) {
-    int characters = cop_vocab_trie_slice(g->vocab, slice)->characters, n = 0, from = 0;
-    cop_guide_state next[COP_SLICE_MAX_NEXT];
-    for (int depth = 0; depth < characters; depth++) {
-        int end = n;
-        for (int i = from; i < end + !depth; i++) {
-            int n_next = cop_slice_next(step_guide, g, depth ? states[i] : s, next);
-            if (n_next < 0) return -1;
-            for (int k = 0, j; k < n_next; k++) {
-                for (j = 0; j < n && states[j] != next[k]; j++) {}
-                if (j == n && n == COP_GUIDE_SLICE_STATES) return -1;
-                if (j == n) states[n++] = next[k];
-            }
-        }
-        if (n == end) break;
-        from = end;
-    }
-    return n;
-}
+static int next_plain(void *user, uint32_t s, uint32_t next[COP_PLAIN_NEXT]) { return cop_plain_next(step_guide, user, s, next); }
 
 typedef struct needing {
     cop_guide *guide;
@@ -160,22 +140,21 @@ static bool note_need(void *user, int32_t token, cop_guide_state behind) {
     return n->guide->failed == COP_OK;
 }
 
-// Walk, as little as possible: a slice whose tokens all need the same need not be looked into. Its number, -1: none.
-static int find_needs(cop_guide *g, cop_guide_state s, needing *n, int32_t *slice_need) {
-    cop_guide_state states[COP_GUIDE_SLICE_STATES];
-    int slice = -1;
-    for (int i = 0; i < COP_TRIE_SLICES && slice < 0; i++) {
-        int n_states = slice_states(g, s, i, states);
-        if (n_states < 1) continue;
-        *slice_need = need_behind(n, states[0]);
-        slice = i;
-        for (int k = 1; k < n_states; k++)
-            if (need_behind(n, states[k]) != *slice_need) slice = -1;
+// Walk, as little as possible: plain tokens that all need the same need not be looked at. Their bits, or NULL.
+static const uint64_t *find_needs(cop_guide *g, cop_guide_state s, needing *n, int32_t *plain_need) {
+    cop_guide_state states[COP_PLAIN_STATES];
+    const cop_trie_plain *plain = cop_vocab_trie_plain(g->vocab);
+    int n_states = 0, length = cop_plain_length(next_plain, g, s, states, &n_states);
+    *plain_need = 0;
+    for (int k = 0; k < n_states && length > 0; k++) {
+        int32_t need = need_behind(n, states[k]);
+        if (k && need != *plain_need) length = -1;
+        *plain_need = need;
     }
     g->found.n = 0;
     g->found.most = (size_t)g->V * 2;
-    cop_vocab_trie_visit(g->vocab, slice, g->language, s, note_need, n);
-    return slice;
+    cop_vocab_trie_visit(g->vocab, length >= 0, g->language, s, note_need, n);
+    return length < 0 ? NULL : plain->up_to + (size_t)length * plain->words;
 }
 
 // What most of the tokens that were found need.
@@ -194,15 +173,15 @@ static bool fill_needs(cop_guide *g, cop_guide_state s, int32_t cap, cop_guide_n
     needing walk = {.guide = g, .cap = cap};
     e->state = COP_GUIDE_DEAD;
     if (!e->allowed) e->allowed = cop_alloc_array(words, sizeof *e->allowed);
-    int slice = find_needs(g, s, &walk, &e->usual);
-    if (slice < 0) e->usual = usual_need(g);
+    const uint64_t *plain = find_needs(g, s, &walk, &e->usual);
+    if (!plain) e->usual = usual_need(g);
     for (size_t i = 0; i < g->found.n; i++) n += g->found.v[i].need != e->usual;
     cop_free(e->others);
     e->others = cop_alloc_array(n, sizeof *e->others);
     if (!e->allowed || !e->others || g->failed) return g->failed = COP_ERR_NOMEM, false;
-    if (slice < 0) memset(e->allowed, 0, words * sizeof *e->allowed);
-    else memcpy(e->allowed, cop_vocab_trie_slice(g->vocab, slice)->bits, words * sizeof *e->allowed);
-    e->worst = slice < 0 ? 0 : e->usual;
+    if (plain) memcpy(e->allowed, plain, words * sizeof *e->allowed);
+    else memset(e->allowed, 0, words * sizeof *e->allowed);
+    e->worst = plain ? e->usual : 0;
     e->n_others = 0;
     for (size_t i = 0; i < g->found.n; i++) {
         cop_guide_need x = g->found.v[i];

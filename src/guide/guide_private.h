@@ -5,7 +5,6 @@
 #include "guide/guide.h"
 
 #define COP_GUIDE_N_MASKS 16
-#define COP_GUIDE_SLICE_STATES 40
 
 // A mask that was asked for: siblings of a tree and turns of a loop often share a state.
 typedef struct cop_guide_mask_entry {

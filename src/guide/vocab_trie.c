@@ -23,7 +23,7 @@ struct cop_vocab_trie {
     uint64_t identity;
     node_array nodes;
     COP_ARRAY(twin) twins;
-    cop_trie_slice slices[COP_TRIE_SLICES];
+    cop_trie_plain plain;
     int longest;
     uint32_t first[256];  // the root's children by byte, 0: none
 };
@@ -107,9 +107,9 @@ static cop_status make_trie(cop_vocab_trie *v, const sorted_token *list, size_t 
     return COP_OK;
 }
 
-// ---- slices ----
+// ---- plain tokens ----
 
-// How many characters a text has that slices are made of; -1: it has others.
+// How many plain characters a text has; -1: it has others.
 static int count_plain(const sorted_token *t) {
     int count = 0;
     for (size_t at = 0; at < t->bytes; count++) {
@@ -121,73 +121,143 @@ static int count_plain(const sorted_token *t) {
     return count;
 }
 
-static cop_status make_slice(cop_vocab_trie *v, const sorted_token *list, size_t n, int characters, cop_trie_slice *out) {
+static cop_status make_plain(cop_vocab_trie *v, const sorted_token *list, size_t n) {
+    cop_trie_plain *plain = &v->plain;
     node_array rest = {0};
-    out->characters = characters;
-    out->bits = cop_alloc_array(((size_t)v->source.V + 63) / 64, sizeof *out->bits);
-    if (!out->bits) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
+    plain->words = ((size_t)v->source.V + 63) / 64;
+    plain->up_to = cop_alloc_array(plain->words, (COP_PLAIN_MOST + 1) * sizeof *plain->up_to);
+    if (!plain->up_to) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
     for (size_t i = 0; i < n; i++) {
-        int count = count_plain(&list[i]);
-        if (count > 0 && count <= characters) out->bits[list[i].token / 64] |= (uint64_t)1 << (list[i].token % 64);
+        int c = count_plain(&list[i]);
+        if (c > 0 && c <= COP_PLAIN_MOST)
+            plain->up_to[(size_t)c * plain->words + (size_t)list[i].token / 64] |= (uint64_t)1 << (list[i].token % 64);
     }
-    cop_status st = make_nodes(v, list, n, out->bits, &rest);
-    out->rest = rest.v;
+    for (size_t i = plain->words; i < (COP_PLAIN_MOST + 1) * plain->words; i++) plain->up_to[i] |= plain->up_to[i - plain->words];
+    cop_status st = make_nodes(v, list, n, plain->up_to + COP_PLAIN_MOST * plain->words, &rest);
+    plain->rest = rest.v;
     if (st) return st;
-    out->node = cop_alloc_array(rest.n, sizeof *out->node);
-    if (!out->node) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
+    plain->node = cop_alloc_array(rest.n, sizeof *plain->node);
+    if (!plain->node) return cop_fail(COP_ERR_NOMEM, "vocabulary: cannot allocate");
     uint32_t whole[COP_TRIE_MAX_DEPTH + 2] = {COP_TRIE_ROOT};
     for (size_t p = 1; p < rest.n; p++) {
         uint32_t depth = cop_trie_depth(rest.v[p]);
-        out->node[p] = whole[depth + 1] = cop_vocab_trie_child(v, whole[depth], cop_trie_byte(rest.v[p]));
+        plain->node[p] = whole[depth + 1] = cop_vocab_trie_child(v, whole[depth], cop_trie_byte(rest.v[p]));
     }
     return COP_OK;
 }
 
-const cop_trie_slice *cop_vocab_trie_slice(const cop_vocab_trie *v, int i) { return &v->slices[i]; }
+const cop_trie_plain *cop_vocab_trie_plain(const cop_vocab_trie *v) { return &v->plain; }
 
-// What cop_slice_next collects: a few states.
+// A few states, and what was found out about their bytes.
 typedef struct few {
-    uint32_t v[COP_SLICE_MAX_NEXT];
+    uint32_t v[COP_PLAIN_NEXT];
     int n;
+    bool any_dead, too_many;
 } few;
 
 static void step_all(uint32_t (*step)(void *, uint32_t, uint8_t), void *user, const few *from, int low, int high, few *to) {
-    for (int i = 0; i < from->n && to->n >= 0; i++)
+    for (int i = 0; i < from->n && !to->too_many; i++)
         for (int b = low; b <= high; b++) {
             if (b == '"' || b == '\\') continue;
             uint32_t s = step(user, from->v[i], (uint8_t)b);
             int k = 0;
-            while (k < to->n && to->v[k] != s) k++;
-            if (!s || k == COP_SLICE_MAX_NEXT) {
-                to->n = -1;
-                return;
+            if (!s) {
+                to->any_dead = true;
+                if (to->n) return;
+                continue;
             }
+            while (k < to->n && to->v[k] != s) k++;
+            to->too_many |= k == COP_PLAIN_NEXT;
+            if (to->too_many) return;
             to->v[k] = s;
             if (k == to->n) to->n++;
         }
 }
 
-int cop_slice_next(uint32_t (*step)(void *user, uint32_t s, uint8_t byte), void *user, uint32_t s, uint32_t next[COP_SLICE_MAX_NEXT]) {
+int cop_plain_next(uint32_t (*step)(void *user, uint32_t s, uint8_t byte), void *user, uint32_t s, uint32_t next[COP_PLAIN_NEXT]) {
     // Well-formed UTF-8: the first two bytes' ranges and how many more follow.
     static const uint8_t forms[][5] = {{0xC2, 0xDF, 0x80, 0xBF, 0}, {0xE0, 0xE0, 0xA0, 0xBF, 1}, {0xE1, 0xEC, 0x80, 0xBF, 1},
                                        {0xED, 0xED, 0x80, 0x9F, 1}, {0xEE, 0xEF, 0x80, 0xBF, 1}, {0xF0, 0xF0, 0x90, 0xBF, 2},
                                        {0xF1, 0xF3, 0x80, 0xBF, 2}, {0xF4, 0xF4, 0x80, 0x8F, 2}};
-    few from = {{s}, 1}, out = {.n = 0};
+    few from = {{s}, 1, false, false}, out = {.n = 0};
     step_all(step, user, &from, ' ', '~', &out);
-    for (size_t i = 0; i < sizeof forms / sizeof *forms && out.n >= 0; i++) {
-        few a = {.n = 0}, b = {.n = 0}, c;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms && !out.too_many; i++) {
+        few a = {.n = 0}, b;
         step_all(step, user, &from, forms[i][0], forms[i][1], &a);
-        if (a.n < 0) return -1;
-        step_all(step, user, &a, forms[i][2], forms[i][3], forms[i][4] ? &b : &out);
-        for (int more = forms[i][4]; more > 0 && b.n >= 0; more--) {
-            c = b;
-            b.n = 0;
-            step_all(step, user, &c, 0x80, 0xBF, more > 1 ? &b : &out);
+        out.any_dead |= a.any_dead;
+        if (a.too_many || (a.any_dead && a.n)) return -1;
+        for (int more = forms[i][4], low = forms[i][2], high = forms[i][3]; a.n > 0 && more >= 0; more--, low = 0x80, high = 0xBF) {
+            b = (few){.n = 0};
+            step_all(step, user, &a, low, high, more ? &b : &out);
+            if (more && (b.too_many || b.any_dead)) return -1;
+            if (more) a = b;
         }
-        if (b.n < 0) return -1;
+        if (out.any_dead && out.n) return -1;
     }
+    if (out.too_many || (out.any_dead && out.n)) return -1;
     if (out.n > 0) memcpy(next, out.v, (size_t)out.n * sizeof *next);
     return out.n;
+}
+
+// A state on the way, and those behind it; found out once.
+typedef struct plain_state {
+    uint32_t s;
+    bool known, reached;
+    int n, next[COP_PLAIN_NEXT];
+} plain_state;
+
+typedef struct plain_walk {
+    plain_state of[COP_PLAIN_STATES];
+    int n;
+} plain_walk;
+
+// The place of a state; -1: there are too many.
+static int place_of(plain_walk *w, uint32_t s) {
+    int i = 0;
+    while (i < w->n && w->of[i].s != s) i++;
+    if (i == COP_PLAIN_STATES) return -1;
+    if (i == w->n) w->of[w->n++] = (plain_state){.s = s};
+    return i;
+}
+
+// Find out about one state; false: what follows depends on the character.
+static bool look_behind_plain(plain_walk *w, int at, int (*next)(void *, uint32_t, uint32_t[COP_PLAIN_NEXT]), void *user) {
+    uint32_t out[COP_PLAIN_NEXT];
+    if (w->of[at].known) return true;
+    int n = next(user, w->of[at].s, out), place = 0;
+    for (int k = 0; k < n && place >= 0; k++) w->of[at].next[k] = place = place_of(w, out[k]);
+    w->of[at].n = n;
+    w->of[at].known = true;
+    return n >= 0 && place >= 0;
+}
+
+int cop_plain_length(int (*next)(void *user, uint32_t s, uint32_t out[COP_PLAIN_NEXT]), void *user, uint32_t s,
+                     uint32_t states[COP_PLAIN_STATES], int *n_states) {
+    plain_walk w = {.n = 0};
+    int front[8] = {place_of(&w, s)}, n_front = 1, length = 0;
+    for (; length < COP_PLAIN_MOST; length++) {
+        int after[8], n_after = 0, ended = 0;
+        for (int i = 0; i < n_front; i++) {
+            if (!look_behind_plain(&w, front[i], next, user)) return -1;
+            ended += w.of[front[i]].n == 0;
+            for (int k = 0; k < w.of[front[i]].n; k++) {
+                int to = w.of[front[i]].next[k], j = 0;
+                while (j < n_after && after[j] != to) j++;
+                if (j == 8) return -1;
+                after[j] = to;
+                if (j == n_after) n_after++;
+                w.of[to].reached = true;
+            }
+        }
+        if (ended && ended < n_front) return -1;
+        if (ended) break;
+        memcpy(front, after, sizeof front);
+        n_front = n_after;
+    }
+    *n_states = 0;
+    for (int i = 0; i < w.n; i++)
+        if (w.of[i].reached) states[(*n_states)++] = w.of[i].s;
+    return length;
 }
 
 cop_status cop_vocab_trie_new(cop_vocab_trie **out, const cop_vocab_trie_source *source) {
@@ -204,7 +274,7 @@ cop_status cop_vocab_trie_new(cop_vocab_trie **out, const cop_vocab_trie_source 
     size_t n = 0;
     cop_status st = sort_tokens(source, &list, &n);
     if (!st) st = make_trie(v, list, n);
-    for (int i = 0; i < COP_TRIE_SLICES && !st; i++) st = make_slice(v, list, n, i ? 8 : 32, &v->slices[i]);
+    if (!st) st = make_plain(v, list, n);
     cop_free(list);
     if (st) {
         cop_vocab_trie_free(v);
@@ -218,11 +288,9 @@ void cop_vocab_trie_free(cop_vocab_trie *v) {
     if (!v) return;
     cop_array_fini(&v->nodes);
     cop_array_fini(&v->twins);
-    for (int i = 0; i < COP_TRIE_SLICES; i++) {
-        cop_free(v->slices[i].bits);
-        cop_free(v->slices[i].rest);
-        cop_free(v->slices[i].node);
-    }
+    cop_free(v->plain.up_to);
+    cop_free(v->plain.rest);
+    cop_free(v->plain.node);
     cop_free(v);
 }
 
@@ -246,10 +314,10 @@ void cop_vocab_trie_add_twins(const cop_vocab_trie *v, uint64_t *bits) {
     }
 }
 
-void cop_vocab_trie_visit(const cop_vocab_trie *v, int slice, cop_language *l, cop_guide_state s,
+void cop_vocab_trie_visit(const cop_vocab_trie *v, bool without_plain, cop_language *l, cop_guide_state s,
                           bool (*go_on)(void *user, int32_t token, cop_guide_state behind), void *user) {
     cop_guide_state behind[COP_TRIE_MAX_DEPTH + 2];
-    const cop_trie_node *nodes = slice < 0 ? v->nodes.v : v->slices[slice].rest;
+    const cop_trie_node *nodes = without_plain ? v->plain.rest : v->nodes.v;
     cop_guide_state (*step)(cop_language *, cop_guide_state, int32_t) = l->type->step;
     behind[0] = s;
     for (uint32_t p = 1, end = cop_trie_size(nodes[0]); p < end;) {
@@ -280,6 +348,6 @@ static bool set_bit(void *user, int32_t token, cop_guide_state behind) {
 
 void cop_vocab_trie_walk(const cop_vocab_trie *v, cop_language *l, cop_guide_state s, uint64_t *bits) {
     memset(bits, 0, ((size_t)v->source.V + 63) / 64 * sizeof *bits);
-    cop_vocab_trie_visit(v, -1, l, s, set_bit, bits);
+    cop_vocab_trie_visit(v, false, l, s, set_bit, bits);
     cop_vocab_trie_add_twins(v, bits);
 }

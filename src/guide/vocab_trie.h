@@ -31,9 +31,9 @@ int cop_vocab_trie_longest(const cop_vocab_trie *v);  // bytes of the longest to
 
 /* Set the bits of the tokens whose symbols lead from s to a living state; all others are cleared. bits: [ceil(V / 64)]. */
 void cop_vocab_trie_walk(const cop_vocab_trie *v, cop_language *l, cop_guide_state s, uint64_t *bits);
-/* The same walk, which tells of each such token (but not of its twins) and the state behind it, until told to stop. slice
- * -1: of all tokens, else of those that are not in that slice. */
-void cop_vocab_trie_visit(const cop_vocab_trie *v, int slice, cop_language *l, cop_guide_state s,
+/* The same walk, which tells of each such token (but not of its twins) and the state behind it, until told to stop.
+ * Not of plain tokens when they are left out (see below). */
+void cop_vocab_trie_visit(const cop_vocab_trie *v, bool without_plain, cop_language *l, cop_guide_state s,
                           bool (*go_on)(void *user, int32_t token, cop_guide_state behind), void *user);
 
 // The nodes themselves, for masks that know more than a language's step (dfa_mask.h). Node 0 is the root, the empty text.
@@ -60,21 +60,27 @@ const cop_trie_node *cop_vocab_trie_nodes(const cop_vocab_trie *v);
 uint32_t cop_vocab_trie_child(const cop_vocab_trie *v, uint32_t node, uint8_t byte);
 /* Set the bits of tokens that have the same bytes as one whose bit is set: the last thing a mask of nodes does. */
 void cop_vocab_trie_add_twins(const cop_vocab_trie *v, uint64_t *bits);
-// Slices: most tokens are well-formed text without controls, quotes and backslashes. Where all such text may come (the
-// interior of a string), these tokens need not be looked at one by one: they are a slice, and what is left is a trie
-// of its own, some twenty times smaller. Slices have at most 8 and at most 32 characters per token.
-#define COP_TRIE_SLICES 2
-#define COP_SLICE_MAX_NEXT 4
-typedef struct cop_trie_slice {
-    int characters;              // of a token at most
-    uint64_t *bits;              // its tokens
-    cop_trie_node *rest;         // the trie of all others
-    uint32_t *node;              // of a node of rest: the same node in the whole trie
-} cop_trie_slice;
-const cop_trie_slice *cop_vocab_trie_slice(const cop_vocab_trie *v, int i);  // longest tokens first
-/* The states behind one character of slices, from s, by what steps: their number, at most COP_SLICE_MAX_NEXT; -1: there are
- * more, or one of them is 0, dead. */
-int cop_slice_next(uint32_t (*step)(void *user, uint32_t s, uint8_t byte), void *user, uint32_t s, uint32_t next[COP_SLICE_MAX_NEXT]);
+// Most tokens are plain: well-formed text without controls, quotes and backslashes. Where any plain text may come (the
+// interior of a string) these tokens need not be looked at one by one; what is left is a trie of its own, some twenty
+// times smaller. A language that takes only so many more characters takes the plain tokens of at most that many.
+#define COP_PLAIN_MOST 32      // characters of a plain token
+#define COP_PLAIN_NEXT 4
+#define COP_PLAIN_STATES 80
+typedef struct cop_trie_plain {
+    uint64_t *up_to;           // [COP_PLAIN_MOST + 1][words]: bits of the plain tokens of at most so many characters
+    size_t words;
+    cop_trie_node *rest;       // the trie of all others
+    uint32_t *node;            // of a node of rest: the same node in the whole trie
+} cop_trie_plain;
+const cop_trie_plain *cop_vocab_trie_plain(const cop_vocab_trie *v);
+
+/* The states behind one plain character from s, by what steps: their number, at most COP_PLAIN_NEXT. 0: no plain character
+ * may come; -1: some may and some may not, or the states are too many. */
+int cop_plain_next(uint32_t (*step)(void *user, uint32_t s, uint8_t byte), void *user, uint32_t s, uint32_t next[COP_PLAIN_NEXT]);
+/* How many plain characters may come from s, whichever they are, and no more: 0 … COP_PLAIN_MOST, which may be more; -1:
+ * that depends on the characters. *states: those on the way, s not included unless it comes again. next: as above. */
+int cop_plain_length(int (*next)(void *user, uint32_t s, uint32_t out[COP_PLAIN_NEXT]), void *user, uint32_t s,
+                     uint32_t states[COP_PLAIN_STATES], int *n_states);
 /* Tokens by a number that differs between vocabularies of this process: what caches are kept by. */
 uint64_t cop_vocab_trie_identity(const cop_vocab_trie *v);
 
