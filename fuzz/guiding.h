@@ -89,7 +89,7 @@ static void guiding_check(cop_language *l, uint64_t seed) {
                 must((at = cop_guide_advance(g, at, forced[i])) != COP_GUIDE_DEAD);
                 if (!i) must(cop_guide_allows(g, s, forced[0], -1));
             }
-            if (n == walk) cop_guide_branches(g, s, 4, branches, 128);
+            if (n == walk && cop_guide_distance(g, s) <= 200) cop_guide_branches(g, s, 4, branches, 128);
             if (cop_guide_failed(g)) break;
             seed = seed * 6364136223846793005u + 1442695040888963407u;
             int32_t t = guiding_pick(bits, (uint32_t)(seed >> 33));

@@ -52,7 +52,7 @@ static cop_guide *guide_of(const real *r, bool grammar, const char *text) {
 
 static const char *const patterns[] = {
     "(?s).*", "\"[^\"\\\\\\x00-\\x1f]*\"", "\"[^\"\\\\\\x00-\\x1f]{0,40}\"", "\"[^\"\\\\\\x00-\\x1f]{3,12}\" or so", "[a-z_]+\\(\\d*\\)", "(?!The ).*\\.",
-    "\\p{L}{2,20}( \\p{L}+)*", "\\{\"name\": \"[A-Z][a-z]{1,20}\", \"age\": \\d{1,3}\\}"};
+    "(?:[^é\"\\\\\\x00-\\x1f][^\"\\\\\\x00-\\x1f]|é)\\n", "\\p{L}{2,20}( \\p{L}+)*", "\\{\"name\": \"[A-Z][a-z]{1,20}\", \"age\": \\d{1,3}\\}"};
 static const char list_grammar[] = "root ::= \"[\" (item (\", \" item)*)? \"]\"\nitem ::= root | \"\\\"\" [^\"\\\\\\x00-\\x1F]* \"\\\"\" | [0-9]+";
 
 static void masks_are_what_each_token_says(void **state) {
