@@ -311,29 +311,33 @@ static cop_status item_min(schema *s, uint32_t goal, int32_t *min) {
     return cop_schema_min(s, goal, min);
 }
 
-// An item that fits as many of the `contains` that are still short as possible: all of them, or the shortest one.
-static cop_status helpful_item(schema *s, schema_array *a, uint32_t index, uint32_t *short_of, int32_t *min) {
-    int32_t lits[64];
-    uint32_t n = 0, goal;
-    for (uint32_t i = 0; i < a->n_contains && n < 64; i++)
-        if (short_of[i] && index >= a->contains[i].from) lits[n++] = a->contains[i].lit;
-    COP_TRY(cop_schema_item_goal(s, a, index, lits, n, &goal));
-    COP_TRY(n > 1 ? cop_schema_min(s, goal, min) : item_min(s, goal, min));
-    if (*min < SCHEMA_FAR) {
-        for (uint32_t i = 0; i < a->n_contains; i++)
-            if (short_of[i] && index >= a->contains[i].from) short_of[i]--;
-        return COP_OK;
-    }
-    for (uint32_t i = 0; i < a->n_contains && n > 1; i++) {
-        if (!short_of[i] || index < a->contains[i].from) continue;
-        COP_TRY(cop_schema_item_goal(s, a, index, &a->contains[i].lit, 1, &goal));
-        COP_TRY(item_min(s, goal, min));
+// An item that fits as many of the `contains` that are still short as possible: all of them, or one. It fits none of those
+// that have had their most.
+static cop_status helpful_item(schema *s, schema_array *a, uint32_t index, uint32_t *short_of, uint32_t *room, int32_t *min) {
+    for (int32_t only = -1; only < (int32_t)a->n_contains; only++) {
+        int32_t lits[64];
+        uint32_t n = 0, goal, wanted = 0;
+        for (uint32_t i = 0; i < a->n_contains; i++) {
+            if (index < a->contains[i].from) continue;
+            bool want = short_of[i] && (only < 0 || only == (int32_t)i);
+            if (want) lits[n++] = a->contains[i].lit;
+            else if (!room[i]) lits[n++] = a->contains[i].lit ^ 1;
+            wanted += want;
+        }
+        if (only >= 0 && !wanted) continue;
+        COP_TRY(cop_schema_item_goal(s, a, index, lits, n, &goal));
+        COP_TRY(n > 1 || (n && !wanted) ? cop_schema_min(s, goal, min) : item_min(s, goal, min));
         if (*min == SCHEMA_FAR) continue;
-        short_of[i]--;
+        for (uint32_t i = 0; i < a->n_contains; i++)
+            if (index >= a->contains[i].from && short_of[i] && (only < 0 || only == (int32_t)i)) short_of[i]--, room[i] -= room[i] != UINT32_MAX;
         return COP_OK;
     }
-    COP_TRY(cop_schema_item_goal(s, a, index, NULL, 0, &goal));
-    return item_min(s, goal, min);
+    uint32_t goal, n = 0;
+    int32_t lits[64];
+    for (uint32_t i = 0; i < a->n_contains; i++)
+        if (index >= a->contains[i].from && !room[i]) lits[n++] = a->contains[i].lit ^ 1;
+    COP_TRY(cop_schema_item_goal(s, a, index, lits, n, &goal));
+    return n ? cop_schema_min(s, goal, min) : item_min(s, goal, min);
 }
 
 // All items differ and can have few values: the next one costs what is left for it, those behind it at most the longest.
@@ -353,7 +357,7 @@ cop_status cop_schema_array_rest(schema *s, schema_array *a, const schema_items 
     uint32_t index = items->index;
     const uint32_t *counts = items->counts;
     bool forced = items->forced;
-    uint32_t short_of[64], i = index, spare = a->prefix + 64, least = forced && a->min <= index ? index + 1 : a->min;
+    uint32_t short_of[64], room[64], i = index, spare = a->prefix + 64, least = forced && a->min <= index ? index + 1 : a->min;
     int32_t sum = forced ? 0 : 1, min;
     *rest = SCHEMA_FAR;
     if (a->domain && !a->n_contains) return few_values_rest(s, a, items, least, rest);
@@ -361,6 +365,7 @@ cop_status cop_schema_array_rest(schema *s, schema_array *a, const schema_items 
     for (uint32_t c = 0; c < a->n_contains; c++) {
         uint32_t done = counts ? counts[c] : 0;
         short_of[c] = a->contains[c].min > done ? a->contains[c].min - done : 0;
+        room[c] = a->contains[c].max == UINT32_MAX ? UINT32_MAX : a->contains[c].max - done;
         spare += short_of[c];
     }
     for (;; i++) {
@@ -377,7 +382,7 @@ cop_status cop_schema_array_rest(schema *s, schema_array *a, const schema_items 
             sum = add_far(sum, min * (int32_t)(least - i));
             return *rest = sum - (index == 0 && i == 0), COP_OK;
         }
-        COP_TRY(helpful_item(s, a, i, short_of, &min));
+        COP_TRY(helpful_item(s, a, i, short_of, room, &min));
         sum = add_far(sum, add_far(min, i > 0));
         if (sum == SCHEMA_FAR) return COP_OK;
     }
