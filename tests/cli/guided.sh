@@ -32,5 +32,7 @@ show run -m "$M" --no-packed -p x --regex a --choice a
 show run -m "$M" --no-packed -p x --json-schema "$TMP/none.json"
 echo '{"type": "objekt"}' >"$TMP/wrong.json"
 show run -m "$M" --no-packed -p x --json-schema "$TMP/wrong.json"
+echo '{"enum": ["yes"], "colour": "red"}' >"$TMP/more.json"
+show run -m "$M" --no-packed -p x --json-schema "$TMP/more.json" -n 9
 echo 'root ::= "a" missing' >"$TMP/wrong.gbnf"
 show run -m "$M" --no-packed -p x --grammar "$TMP/wrong.gbnf"
