@@ -144,15 +144,18 @@ static void a_text_always_ends_within_its_limit(void **state) {
 
 static void forced_text_takes_fewer_forwards_than_tokens(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], 1);
-    cop_guide *g = open_guide(e, patterns[1]);
-    cop_session_options o = options_of(g, "none", 1);
-    static text t;
-    cop_result r;
-    write_text(e, &o, 120, &t, &r);
-    assert_true(r.steps < r.tokens * 3 / 4);
-    cop_guide_close(g);
-    cop_engine_close(e);
+    static const char *const files[] = {"tests/data/tiny-llama-a.gguf", "tests/data/tiny-mistral.gguf", "tests/data/tiny-qwen2-a.gguf"};
+    for (int f = 0; f < 3; f++) {  // the second one's tokenizer puts a space before each text
+        cop_engine *e = open_engine(files[f], 1);
+        cop_guide *g = open_guide(e, patterns[1]);
+        cop_session_options o = options_of(g, "none", 1);
+        static text t;
+        cop_result r;
+        write_text(e, &o, 120, &t, &r);
+        if (r.steps >= r.tokens * 3 / 4) fail_msg("%s: %d forwards for %d tokens", files[f], (int)r.steps, r.tokens);
+        cop_guide_close(g);
+        cop_engine_close(e);
+    }
 }
 
 static void lossy_and_rejecting_verifiers_keep_to_the_guide(void **state) {
