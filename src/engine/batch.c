@@ -102,9 +102,7 @@ static void see_who_waits(cop_scheduler *k) {
 static int prompt_rows(const cop_scheduler *k, const batch *b) {
     int most = k->max_rows - b->n_rows;
     if (!b->n_parts || k->plain_seconds <= 0) return b->n_parts && most > LEAST_CHUNK ? LEAST_CHUNK : most;
-    // Before a prompt was read beside others: as the rows of trees were measured when the scheduler opened.
-    double row = k->row_seconds > 0 ? k->row_seconds : k->plain_seconds * (cop_cost_ratio(&k->cost, COP_COST_ROWS) - 1) / COP_COST_ROWS;
-    double n = (k->options.gap - 1) * k->plain_seconds / row;
+    double n = k->row_seconds > 0 ? (k->options.gap - 1) * k->plain_seconds / k->row_seconds : LEAST_CHUNK;
     return n < LEAST_CHUNK ? LEAST_CHUNK : n < most ? (int)n : most;
 }
 
@@ -156,7 +154,8 @@ static void learn(cop_scheduler *k, const batch *b, double seconds) {
         return;
     }
     double beside = b->n_trees ? k->plain_seconds : 0, row = (seconds - beside) / b->n_prompt_rows;
-    if (row > 0 && b->n_prompt_rows >= LEAST_CHUNK) k->row_seconds += (row - k->row_seconds) * (k->row_seconds > 0 ? STEP_RATE * 2 : 1);
+    // Rows get dearer as the context grows, and a gap that was too long is what users see: more is believed at once.
+    if (row > 0 && b->n_prompt_rows >= LEAST_CHUNK) k->row_seconds += (row - k->row_seconds) * (row > k->row_seconds ? 0.4 : STEP_RATE);
 }
 
 static void end_tree(const batch *b, part *p, double seconds) {

@@ -10,10 +10,11 @@
 
 #define FORWARD_ROWS 256   // rows of a forward
 #define TREE_NODES 64      // of one request
+#define PROMPT_ROWS 32     // of a prompt, that are measured
 #define LEAST_TREES 96     // nodes of all trees of a forward, at least; their logits are kept
 
 cop_scheduler_options cop_scheduler_defaults(void) {
-    return (cop_scheduler_options){.slots = 8, .queue = 128, .gap = 3, .draft = "auto"};
+    return (cop_scheduler_options){.slots = 8, .queue = 128, .gap = 2.5, .draft = "auto"};
 }
 
 uint64_t cop_scheduler_salt(const cop_session *s) { return cop_adapter_set_hash(&s->adapters); }
@@ -75,23 +76,41 @@ static cop_status open_memory(cop_scheduler *k) {
     return COP_OK;
 }
 
-// What a forward costs by its rows, measured once: controllers decide by it from the first request on.
-static cop_status measure_cost(cop_scheduler *k) {
+// Seconds of a forward of n rows behind nothing; logits: of all, or of none, as when a prompt is read.
+static cop_status time_forward(cop_scheduler *k, cop_seq *seq, int n, bool logits, double *seconds) {
+    for (int i = 0; i < n; i++) k->rows[i] = (cop_row){.seq = seq, .token = 0, .parent = i - 1, .want_logits = logits};
+    COP_TRY(cop_seq_reserve(seq, n));
+    double start = cop_clock();
+    cop_status st = cop_model_forward(k->engine->model, k->ws, k->rows, n, NULL);
+    *seconds = cop_clock() - start;
+    cop_seq_truncate(seq, 0);
+    return st;
+}
+
+// What a forward costs by its rows, measured once: prompts and drafts are sized by it from the first request on. The
+// first forward of a size also touches the memory that it needs.
+static cop_status measure_widths(cop_scheduler *k, cop_seq *seq) {
     static const int widths[] = {1, 1, 1, 1, 2, 4, 8, 16, 32, 64};
+    bool drafts = k->options.draft && strcmp(k->options.draft, "none");
+    int most = k->options.context < PROMPT_ROWS ? k->options.context : PROMPT_ROWS;
+    double seconds, plain = 0;
+    for (size_t w = 0; w < (drafts ? sizeof widths / sizeof *widths : 4); w++) {
+        int n = widths[w] < k->options.context ? widths[w] : k->options.context;
+        COP_TRY(time_forward(k, seq, n, true, &seconds));
+        if (w) cop_cost_add(&k->cost, n, seconds);  // the first one warms up
+        if (w && n == 1) plain = plain > 0 && plain < seconds ? plain : seconds;
+    }
+    for (int i = 0; i < 2; i++) COP_TRY(time_forward(k, seq, most, false, &seconds));
+    k->plain_seconds = plain;
+    if (most > 1 && seconds > plain) k->row_seconds = (seconds - plain) / (most - 1);
+    return COP_OK;
+}
+
+static cop_status measure_cost(cop_scheduler *k) {
     cop_seq *seq;
     cop_cost_init(&k->cost);
-    if (!k->options.draft || !strcmp(k->options.draft, "none")) return COP_OK;
     COP_TRY(cop_seq_new(&seq, k->cache, k->options.context));
-    cop_status st = COP_OK;
-    for (size_t w = 0; w < sizeof widths / sizeof *widths && !st; w++) {
-        int n = widths[w] < k->options.context ? widths[w] : k->options.context;
-        for (int i = 0; i < n; i++) k->rows[i] = (cop_row){.seq = seq, .token = 0, .parent = i - 1, .want_logits = true};
-        double start = cop_clock();
-        st = cop_seq_reserve(seq, n);
-        if (!st) st = cop_model_forward(k->engine->model, k->ws, k->rows, n, NULL);
-        if (w) cop_cost_add(&k->cost, n, cop_clock() - start);  // the first one warms up
-        cop_seq_truncate(seq, 0);
-    }
+    cop_status st = measure_widths(k, seq);
     cop_seq_free(seq);
     return st;
 }
