@@ -19,7 +19,7 @@ typedef struct node {
 struct cop_prefix {
     cop_cache *cache;
     node *nodes;         // [max_nodes]
-    int max_nodes, n_used;
+    int max_nodes;
     int first, unused;   // children of the root; unused nodes
     uint64_t now;
 };
@@ -49,7 +49,6 @@ static void remove_leaf(cop_prefix *p, int i) {
     p->nodes[i].n = 0;
     p->nodes[i].next = p->unused;
     p->unused = i;
-    p->n_used--;
 }
 
 void cop_prefix_free(cop_prefix *p) {
@@ -130,7 +129,7 @@ int cop_prefix_spare(const cop_prefix *p) {
 
 // A node for one page of tokens below parent. NONE when all nodes are in use by this very path.
 static int add(cop_prefix *p, int parent, uint64_t salt, const int32_t *tokens, int n, int page) {
-    if (p->unused == NONE || p->n_used == p->max_nodes) {
+    if (p->unused == NONE) {
         int old = next_to_go(p);
         if (old == NONE || old == parent || p->nodes[old].used == p->now) return NONE;
         remove_leaf(p, old);
@@ -138,7 +137,6 @@ static int add(cop_prefix *p, int parent, uint64_t salt, const int32_t *tokens, 
     int i = p->unused;
     node *a = &p->nodes[i];
     p->unused = a->next;
-    p->n_used++;
     int *link = children(p, parent);
     *a = (node){.n = n, .page = page, .parent = parent, .first_child = NONE, .next = *link, .salt = salt, .used = p->now};
     memcpy(a->tokens, tokens, (size_t)n * sizeof *tokens);

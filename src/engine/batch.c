@@ -174,18 +174,18 @@ static void end_tree(const batch *b, part *p, double seconds) {
 static void end_prompt(cop_scheduler *k, part *p) {
     cop_request *r = p->r;
     cop_seq_commit(r->s->seq, NULL, p->n);
-    if (unread(r) > 0) {
-        // What waits for this beginning can go on from here.
-        for (int i = 0; i < k->options.slots; i++) {
-            const cop_request *o = k->slots[i].request;
-            if (o && o->waits) {
-                cop_prefix_keep(k->prefix, cop_scheduler_salt(r->s), r->s->tokens, r->s->seq);
-                return;
-            }
-        }
-        return;
-    }
-    cop_prefix_keep(k->prefix, cop_scheduler_salt(r->s), r->s->tokens, r->s->seq);
+    bool wanted = unread(r) <= 0;  // or somebody waits for this beginning, and can go on from here
+    for (int i = 0; i < k->options.slots && !wanted; i++) wanted = k->slots[i].request && k->slots[i].request->waits;
+    if (wanted) cop_prefix_keep(k->prefix, cop_scheduler_salt(r->s), r->s->tokens, r->s->seq);
+}
+
+// What another request has read meanwhile of the same beginning; how many tokens of it, 0: no more than it had.
+static int take_beginning(cop_scheduler *k, cop_request *r) {
+    int most = r->s->n_tokens - 1;
+    uint64_t salt = cop_scheduler_salt(r->s);
+    if (cop_prefix_match(k->prefix, salt, r->s->tokens, most) <= cop_session_computed(r->s)) return 0;
+    cop_seq_truncate(r->s->seq, 0);
+    return cop_prefix_take(k->prefix, salt, r->s->tokens, most, r->s->seq);
 }
 
 // Prompts that are read, or whose beginning another one has read meanwhile.
@@ -193,16 +193,16 @@ static void advance_readers(cop_scheduler *k) {
     for (int i = 0; i < k->options.slots; i++) {
         cop_request *r = k->slots[i].request;
         if (!r || r->state != COP_REQUEST_READING) continue;
-        if (r->waits) {
-            int has = cop_session_computed(r->s), most = r->s->n_tokens - 1;
-            if (cop_prefix_match(k->prefix, cop_scheduler_salt(r->s), r->s->tokens, most) > has) {
-                cop_seq_truncate(r->s->seq, 0);
-                r->stats.cached_tokens = cop_prefix_take(k->prefix, cop_scheduler_salt(r->s), r->s->tokens, most, r->s->seq);
-            }
-        }
-        if (unread(r) > 0) continue;
+        int taken = r->waits ? take_beginning(k, r) : 0;
+        bool done = unread(r) <= 0;
+        if (!taken && !done) continue;
         r->read = cop_clock();
-        r->stats.prefill_seconds = r->read - r->started;
+        cop_lock_take(k->lock);  // readers look at the figures
+        if (taken) r->stats.cached_tokens = taken;
+        if (done) r->stats.prefill_seconds = r->read - r->started;
+        cop_lock_give(k->lock);
+        if (!done) continue;
+        r->waits = false;
         r->state = COP_REQUEST_WRITING;
     }
 }

@@ -208,6 +208,30 @@ static void requests_that_are_cancelled_at_random_touch_no_other(void **state) {
     cop_engine_close(e);
 }
 
+// Whoever looks at a request or a slot while it runs sees figures that fit together; the thread sanitizer sees the rest.
+static void figures_can_be_looked_at_while_requests_run(void **state) {
+    (void)state;
+    cop_engine *e = open_engine(models[0], 1);
+    cop_scheduler *k = open_scheduler(e, 2, 8);
+    static job j;
+    make_job(&j, 4, cop_engine_vocabulary(e));  // a long prompt: two read it at once, and one waits for the other
+    cop_request *r[4];
+    for (int i = 0; i < 4; i++) r[i] = submit(k, &j, -1);
+    for (int i = 0; i < 4; i++) {
+        for (cop_event ev = {0}; !ev.done;) {
+            cop_slot_info slot;
+            cop_request_stats stats = cop_request_get_stats(r[i]);
+            assert_in_range(stats.cached_tokens, 0, j.n_prompt - 1);
+            assert_true(stats.prefill_seconds >= 0 && stats.tokens <= j.max_tokens);
+            for (int n = 0; n < 2; n++) assert_int_equal(cop_scheduler_get_slot(k, n, &slot), COP_OK);
+            if (cop_request_next(r[i], 0.0001, &ev) == COP_OK && ev.done) assert_int_equal(ev.status, COP_OK);
+        }
+        cop_request_free(r[i]);
+    }
+    cop_scheduler_close(k);
+    cop_engine_close(e);
+}
+
 static void a_full_queue_refuses_and_says_so(void **state) {
     (void)state;
     cop_engine *e = open_engine(models[0], 1);
@@ -313,6 +337,7 @@ int main(void) {
         cmocka_unit_test(a_request_has_the_same_text_alone_and_beside_others),
         cmocka_unit_test(log_probabilities_are_those_of_the_model),
         cmocka_unit_test(requests_that_are_cancelled_at_random_touch_no_other),
+        cmocka_unit_test(figures_can_be_looked_at_while_requests_run),
         cmocka_unit_test(a_full_queue_refuses_and_says_so),
         cmocka_unit_test(what_is_out_of_range_is_refused),
         cmocka_unit_test(a_slot_can_be_saved_and_restored),
