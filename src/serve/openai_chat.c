@@ -1,12 +1,7 @@
 // /v1/chat/completions: OpenAI's chat form, whole and as a stream of chunks.
 #include <string.h>
 
-#include "serve/generation.h"
-
-const char *cop_finish_word(const cop_choice *c) {
-    if (c->calls.n) return c->finish == COP_FINISH_STOP ? "tool_calls" : "length";
-    return c->finish == COP_FINISH_STOP ? "stop" : "length";
-}
+#include "serve/openai.h"
 
 // ---- whole ----
 
@@ -22,22 +17,9 @@ static json_t *choice_json(const cop_choice *c) {
     return v;
 }
 
-static json_t *whole(cop_generation *g) {
-    json_t *choices = json_array();
-    for (int i = 0; i < g->n; i++) json_array_append_new(choices, choice_json(&g->choices[i]));
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "id", g->id, "object", "chat.completion", "created", (json_int_t)g->created,
-                     "model", g->server->name, "system_fingerprint", cop_version(), "choices", choices, "usage", cop_usage_json(g), "timings",
-                     cop_timings_json(&g->choices[0]), "coppice", cop_drafting_json(&g->choices[0]));
-}
+static json_t *whole(cop_generation *g) { return cop_openai_whole(g, "chat.completion", choice_json); }
 
 // ---- a stream ----
-
-static json_t *chunk(const cop_generation *g, json_t *choices) {
-    json_t *v = json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "id", g->id, "object", "chat.completion.chunk", "created", (json_int_t)g->created,
-                          "model", g->server->name, "system_fingerprint", cop_version(), "choices", choices);
-    if (v && g->question->usage) json_object_set_new(v, "usage", json_null());
-    return v;
-}
 
 // Takes delta. Tokens that have come since the last chunk go with it.
 static json_t *choice_chunk(cop_generation *g, cop_choice *c, json_t *delta, const char *finish) {
@@ -48,7 +30,7 @@ static json_t *choice_chunk(cop_generation *g, cop_choice *c, json_t *delta, con
     }
     json_t *choice = json_pack("{s:i, s:o, s:o?, s:s?}", "index", c->index, "delta", delta, "logprobs", logprobs, "finish_reason", finish);
     if (choice && !logprobs) json_object_set_new(choice, "logprobs", json_null());
-    return chunk(g, json_pack("[o]", choice));
+    return cop_openai_chunk(g, "chat.completion.chunk", json_pack("[o]", choice));
 }
 
 static cop_status begin(cop_generation *g, cop_char_array *out) {
@@ -89,20 +71,10 @@ static cop_status tree(cop_generation *g, cop_choice *c, const cop_tree_event *t
 }
 
 static cop_status finish(cop_generation *g, cop_choice *c, cop_char_array *out) {
-    json_t *v = choice_chunk(g, c, json_object(), cop_finish_word(c));
-    if (v) json_object_set_new(v, "timings", cop_timings_json(c));
-    if (v) json_object_set_new(v, "coppice", cop_drafting_json(c));
-    return cop_append_event(out, NULL, v);
+    return cop_openai_finish(choice_chunk(g, c, json_object(), cop_finish_word(c)), c, out);
 }
 
-static cop_status end(cop_generation *g, cop_char_array *out) {
-    if (g->question->usage) {
-        json_t *v = chunk(g, json_array());
-        if (v) json_object_set_new(v, "usage", cop_usage_json(g));
-        COP_TRY(cop_append_event(out, NULL, v));
-    }
-    return cop_append(out, "data: [DONE]\n\n", 14);
-}
+static cop_status end(cop_generation *g, cop_char_array *out) { return cop_openai_end(g, "chat.completion.chunk", out); }
 
 static const cop_form form = {
     .dialect = COP_DIALECT_OPENAI, .prefix = "chatcmpl-", .begin = begin, .piece = piece, .tree = tree, .finish = finish, .end = end, .whole = whole};

@@ -1,9 +1,7 @@
 // /v1/completions: OpenAI's form for texts to continue.
 #include <string.h>
 
-#include "serve/generation.h"
-
-static const char *finish_word(const cop_choice *c) { return c->finish == COP_FINISH_STOP ? "stop" : "length"; }
+#include "serve/openai.h"
 
 // ---- probabilities ----
 
@@ -42,27 +40,14 @@ static json_t *choice_json(const cop_choice *c) {
     cop_status st = q->echo ? cop_append(&text, prompt, strlen(prompt)) : COP_OK;
     if (!st) st = cop_append(&text, c->text.v, c->text.n);
     json_t *v = st ? NULL : json_pack("{s:i, s:o, s:o, s:s}", "index", c->index, "text", cop_clean_json(text.v, text.n), "logprobs",
-                                      q->logprobs < 0 ? json_null() : logprobs_json(c, 0, c->tokens.n), "finish_reason", finish_word(c));
+                                      q->logprobs < 0 ? json_null() : logprobs_json(c, 0, c->tokens.n), "finish_reason", cop_finish_word(c));
     cop_array_fini(&text);
     return v;
 }
 
-static json_t *whole(cop_generation *g) {
-    json_t *choices = json_array();
-    for (int i = 0; i < g->n; i++) json_array_append_new(choices, choice_json(&g->choices[i]));
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "id", g->id, "object", "text_completion", "created", (json_int_t)g->created,
-                     "model", g->server->name, "system_fingerprint", cop_version(), "choices", choices, "usage", cop_usage_json(g), "timings",
-                     cop_timings_json(&g->choices[0]), "coppice", cop_drafting_json(&g->choices[0]));
-}
+static json_t *whole(cop_generation *g) { return cop_openai_whole(g, "text_completion", choice_json); }
 
 // ---- a stream ----
-
-static json_t *chunk(const cop_generation *g, json_t *choices) {
-    json_t *v = json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "id", g->id, "object", "text_completion", "created", (json_int_t)g->created, "model",
-                          g->server->name, "system_fingerprint", cop_version(), "choices", choices);
-    if (v && g->question->usage) json_object_set_new(v, "usage", json_null());
-    return v;
-}
 
 static json_t *choice_chunk(cop_choice *c, const char *text, size_t bytes, const char *finish) {
     cop_generation *g = c->generation;
@@ -71,7 +56,7 @@ static json_t *choice_chunk(cop_choice *c, const char *text, size_t bytes, const
         logprobs = logprobs_json(c, c->told, c->tokens.n);
         c->told = c->tokens.n;
     }
-    return chunk(g, json_pack("[{s:i, s:o, s:o, s:s?}]", "index", c->index, "text", cop_clean_json(text, bytes), "logprobs", logprobs,
+    return cop_openai_chunk(g, "text_completion", json_pack("[{s:i, s:o, s:o, s:s?}]", "index", c->index, "text", cop_clean_json(text, bytes), "logprobs", logprobs,
                               "finish_reason", finish));
 }
 
@@ -90,20 +75,10 @@ static cop_status piece(cop_generation *g, cop_choice *c, const cop_tool_event *
 
 static cop_status finish(cop_generation *g, cop_choice *c, cop_char_array *out) {
     (void)g;
-    json_t *v = choice_chunk(c, "", 0, finish_word(c));
-    if (v) json_object_set_new(v, "timings", cop_timings_json(c));
-    if (v) json_object_set_new(v, "coppice", cop_drafting_json(c));
-    return cop_append_event(out, NULL, v);
+    return cop_openai_finish(choice_chunk(c, "", 0, cop_finish_word(c)), c, out);
 }
 
-static cop_status end(cop_generation *g, cop_char_array *out) {
-    if (g->question->usage) {
-        json_t *v = chunk(g, json_array());
-        if (v) json_object_set_new(v, "usage", cop_usage_json(g));
-        COP_TRY(cop_append_event(out, NULL, v));
-    }
-    return cop_append(out, "data: [DONE]\n\n", 14);
-}
+static cop_status end(cop_generation *g, cop_char_array *out) { return cop_openai_end(g, "text_completion", out); }
 
 static const cop_form form = {
     .dialect = COP_DIALECT_OPENAI, .prefix = "cmpl-", .begin = begin, .piece = piece, .finish = finish, .end = end, .whole = whole};

@@ -66,7 +66,7 @@ bool cop_origin_allowed(const cop_server *s, const char *origin);
 
 // ---- handlers, by file ----
 typedef void cop_handler(cop_exchange *x);
-cop_handler cop_serve_chat, cop_serve_text;                                // openai.c
+cop_handler cop_serve_chat, cop_serve_text;                                // openai_chat.c, openai_text.c
 cop_handler cop_serve_responses;                                           // responses.c
 cop_handler cop_serve_messages, cop_serve_count_tokens;                    // anthropic.c
 cop_handler cop_serve_completion, cop_serve_infill;                        // llama_forms.c
