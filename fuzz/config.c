@@ -4,13 +4,9 @@
 #include <string.h>
 
 #include "format/folder.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-// A broken promise ends the run where the sanitizers do.
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static void check_key(const cop_gguf *g, size_t i, const char *arch, size_t arch_bytes) {
     char line[200];

@@ -7,15 +7,11 @@
 #include "base/alloc.h"
 #include "format/gguf.h"
 #include "format/gguf_write.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static volatile uint8_t sink;
-
-// A broken promise ends the run where the sanitizers do.
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static void touch(const void *p, size_t bytes) {
     if (!bytes) return;

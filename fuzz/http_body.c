@@ -7,13 +7,9 @@
 
 #include "base/alloc.h"
 #include "serve/question.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-// A broken promise ends the run where the sanitizers do.
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 #define N_TOKENS 264
 

@@ -7,12 +7,9 @@
 
 #include "base/alloc.h"
 #include "control/learn.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     const cop_control_setup setup = {.n_drafters = 2, .max_nodes = 64, .names = {"copy", "recycle"}};

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "model/packed_private.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -18,10 +19,6 @@ typedef struct input {
     uint8_t *data;  // head, table, chunks
     size_t bytes, table_end, padding;
 } input;
-
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static cop_status bytes_of(const void *user, void *out, size_t bytes, size_t offset) {
     const input *in = user;

@@ -10,15 +10,12 @@
 
 #include "base/alloc.h"
 #include "draft/draft.h"
+#include "promises.h"
 
 extern const cop_drafter_type cop_drafter_recycle;
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 enum { V = 40 };
-
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 // A file without a name, and the path to it.
 static int file_of(const uint8_t *data, size_t bytes, char path[64]) {

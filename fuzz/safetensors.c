@@ -4,15 +4,11 @@
 #include <string.h>
 
 #include "format/safetensors.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static volatile uint8_t sink;
-
-// A broken promise ends the run where the sanitizers do.
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static uint64_t check_tensor(const cop_safetensors *s, size_t i, const uint8_t *data, size_t bytes) {
     const cop_safetensors_tensor *t = cop_safetensors_tensor_at(s, i), *got = NULL;

@@ -5,13 +5,9 @@
 #include <string.h>
 
 #include "guide/language.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-// A broken promise ends the run where the sanitizers do.
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static void must_be_json(const char *text, size_t n) {
     json_error_t error;

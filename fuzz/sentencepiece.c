@@ -6,35 +6,18 @@
 
 #include "base/alloc.h"
 #include "text/sentencepiece.h"
-#include "text/utf8.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 #define MOST_TEXT 512
 
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
-
-static void check_clean(const cop_tokenizer *tok, const cop_token_array *ids) {
-    static cop_detok d;
-    cop_detok_start(&d, tok, true, true, true);
-    for (size_t i = 0, n; i <= ids->n; i++) {
-        const char *out = i < ids->n ? cop_detok_push(&d, ids->v[i], &n) : cop_detok_flush(&d, &n);
-        for (size_t at = 0; at < n;) {
-            int length = cop_utf8_length(out + at, n - at);
-            must(length > 0);
-            at += (size_t)length;
-        }
-    }
-}
-
 static void check_text(const cop_tokenizer *tok, const char *text, size_t bytes) {
+    static cop_detok d;
     for (int special = 0; special < 2; special++) {
         cop_token_array ids = {.most = 1 << 20};
         if (!cop_tokenizer_encode(tok, text, bytes, true, special, &ids)) {
-            for (size_t i = 0; i < ids.n; i++) must(ids.v[i] >= 0 && ids.v[i] < cop_tokenizer_n_tokens(tok));
-            check_clean(tok, &ids);
+            must_be_tokens(tok, &ids, &d);
         }
         cop_array_fini(&ids);
     }

@@ -8,14 +8,11 @@
 
 #include "base/alloc.h"
 #include "engine/session.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 enum { V = 40, CONTEXT = 200, HEADER = 40, CACHE_HEADER = 56, CACHE_SUM = 48 };
-
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static cop_session *small_session(void) {
     static cop_session s;

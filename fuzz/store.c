@@ -4,12 +4,9 @@
 #include <string.h>
 
 #include "draft/suffixes.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static void split(const cop_suffixes *s, cop_interval in, int depth) {
     int32_t tokens[COP_SUFFIX_SPLITS];

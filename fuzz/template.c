@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "text/chat.h"
 #include "text/utf8.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -18,11 +19,6 @@ static const char usual[] =
     " {\"type\": \"array\"}}, \"required\": [\"a\"]}}}], \"add_generation_prompt\": true, \"bos_token\": \"<s>\", \"eos_token\": \"</s>\","
     " \"n\": 7, \"f\": 2.5, \"s\": \"Hello, World\", \"list\": [3, 1, 2], \"d\": {\"b\": 1, \"a\": [1, {\"x\": null}], \"items\": \"own\"},"
     " \"people\": [{\"name\": \"ann\", \"age\": 31}, {\"name\": \"Bob\", \"age\": 25}], \"empty\": []}";
-
-// A broken promise ends the run where the sanitizers do.
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static void check_text(const cop_char_array *out) {
     for (size_t i = 0; i < out->n;) {

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -20,11 +20,6 @@ typedef struct words {
     float scores[MOST];
     char names[256][8];
 } words;
-
-// A broken promise ends the run where the sanitizers do.
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static void begin(words *w, const char *model, const char *pre) {
     memset(w, 0, sizeof *w);
@@ -94,17 +89,6 @@ static size_t fill_from_input(words *w, const char *text, size_t bytes, bool spm
     return bytes;
 }
 
-static void check_clean(cop_detok *d, const cop_token_array *ids) {
-    for (size_t i = 0, n; i <= ids->n; i++) {
-        const char *out = i < ids->n ? cop_detok_push(d, ids->v[i], &n) : cop_detok_flush(d, &n);
-        for (size_t at = 0; at < n;) {
-            int length = cop_utf8_length(out + at, n - at);
-            must(length > 0);
-            at += (size_t)length;
-        }
-    }
-}
-
 static void check_round_trip(cop_detok *d, const cop_token_array *ids, const char *text, size_t bytes) {
     size_t at = 0;
     for (size_t i = 0, n; i <= ids->n; i++) {
@@ -121,9 +105,7 @@ static void check_text(const words *w, const char *text, size_t bytes, bool spec
     cop_detok d;
     if (cop_tokenizer_new(&tok, &w->source)) return;
     must(!cop_tokenizer_encode(tok, text, bytes, true, special, &ids));
-    for (size_t i = 0; i < ids.n; i++) must(ids.v[i] >= 0 && ids.v[i] < cop_tokenizer_n_tokens(tok));
-    cop_detok_start(&d, tok, true, true, true);
-    check_clean(&d, &ids);
+    must_be_tokens(tok, &ids, &d);
     cop_detok_start(&d, tok, true, false, false);
     if (comes_back && !special) check_round_trip(&d, &ids, text, bytes);
     cop_array_fini(&ids);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "serve/tools_private.h"
 #include "text/utf8.h"
+#include "promises.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -16,11 +17,6 @@ typedef struct heard {
     bool open;
     int calls, reasoning;
 } heard;
-
-// A broken promise ends the run where the sanitizers do.
-static void must(int promise) {
-    if (!promise) __builtin_trap();
-}
 
 static void add(cop_char_array *to, const char *text, size_t bytes) {
     for (size_t i = 0; i < bytes; i++) must(!cop_array_push(to, text[i]));
