@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "draft/suffixes.h"
 #include "engine/session.h"
+#include "support/engines.h"
 #include "support/model.h"
 
 #define N 40
@@ -19,19 +20,6 @@
 static const char *const models[] = {"tiny-llama-a", "tiny-gemma3-a", "tiny-qwen3moe-a", "tiny-q4_k"};
 #define N_MODELS ((int)(sizeof models / sizeof *models))
 static const char text[] = "a b c d e f a b c d e f a b c x a b c";
-
-static cop_engine *open_engine(const char *name, const char *level, int threads) {
-    char path[128];
-    snprintf(path, sizeof path, "tests/data/%s.gguf", name);
-    cop_engine_options o = cop_engine_defaults();
-    o.keep_packed = 0;
-    o.threads = threads;
-    o.cpu_level = level;
-    o.draft_model = path;
-    cop_engine *e;
-    if (cop_engine_open(&e, path, &o)) fail_msg("%s", cop_error_text());
-    return e;
-}
 
 static cop_session_options seeded(uint64_t seed) {
     cop_session_options o = cop_session_defaults();
@@ -104,7 +92,7 @@ static void every_drafter_and_size_of_tree_leaves_text_and_cache_alone(void **st
     for (int m = 0; m < N_MODELS; m++)
         for (int l = 0; l < n_levels; l++) {
             bool best = l == n_levels - 1;  // all sizes on the best level, one on the others
-            cop_engine *e = open_engine(models[m], levels[l], 1 + m % 2);
+            cop_engine *e = engines_open(models[m], levels[l], 1 + m % 2);
             char what[64];
             snprintf(what, sizeof what, "%s at %s", models[m], levels[l]);
             for (uint64_t seed = 0; seed < 2; seed++) {
@@ -126,7 +114,7 @@ static void so_does_every_shape_of_tree(void **state) {
                                          "model:tree=sequoia,believe=0.01", "copy+model:tree=rsd-c,branches=2",
                                          "model:group=2", "model:group=2,tree=rsd-c,branches=2"};
     for (int m = 0; m < N_MODELS; m++) {
-        cop_engine *e = open_engine(models[m], NULL, 2);
+        cop_engine *e = engines_open(models[m], NULL, 2);
         for (uint64_t seed = 0; seed < 3; seed++)
             for (int i = 0; i < 7; i++) check(e, seeded(seed), models[m], shapes[i], NULL, NULL);
         cop_engine_close(e);
@@ -143,7 +131,7 @@ static void so_does_a_store(void **state) {
     static const char *const forms[] = {"retrieve:store=%s", "retrieve:most=1,least=1,nodes=63,store=%s", "retrieve:most=64,store=%s+copy",
                                         "model+retrieve:store=%s", "recycle+retrieve:prune=0.2,store=%s"};
     for (int m = 0; m < N_MODELS; m++) {
-        cop_engine *e = open_engine(models[m], NULL, 2);
+        cop_engine *e = engines_open(models[m], NULL, 2);
         for (uint64_t seed = 0; seed < 2; seed++) {
             uint64_t hash;
             cop_session_options o = seeded(seed);
@@ -169,7 +157,7 @@ static void so_does_a_store(void **state) {
 static void so_does_every_controller(void **state) {
     (void)state;
     for (int m = 0; m < 2; m++) {
-        cop_engine *e = open_engine(models[m], NULL, 2);
+        cop_engine *e = engines_open(models[m], NULL, 2);
         for (uint64_t seed = 0; seed < 3; seed++)
             for (int i = 0; cop_controllers[i]; i++) {
                 check(e, seeded(seed), models[m], "auto", cop_controllers[i]->name, NULL);
@@ -182,7 +170,7 @@ static void so_does_every_controller(void **state) {
 // Where nothing is drawn, a lossless verifier of any kind decides as plain decoding does.
 static void so_does_every_lossless_verifier_that_draws_nothing(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], NULL, 2);
+    cop_engine *e = engines_open(models[0], NULL, 2);
     for (int i = 0; cop_verifiers[i]; i++) {
         if (!cop_verifiers[i]->lossless) continue;
         check(e, seeded(0), models[0], "copy+model", NULL, cop_verifiers[i]->name);
@@ -195,7 +183,7 @@ static void so_does_every_lossless_verifier_that_draws_nothing(void **state) {
 static void a_switch_between_equal_models_changes_nothing(void **state) {
     (void)state;
     static const char *const switches[] = {"entropy", "entropy:theta=0,dwell=0", "entropy:theta=5,window=3,dwell=2", "entropy:theta=20"};
-    cop_engine *e = open_engine(models[1], NULL, 2);
+    cop_engine *e = engines_open(models[1], NULL, 2);
     for (uint64_t seed = 0; seed < 3; seed++)
         for (int i = 0; i < 4; i++) {
             cop_session_options o = seeded(seed);
@@ -217,7 +205,7 @@ static void a_switch_between_equal_models_changes_nothing(void **state) {
 static void drafts_that_are_drawn_run_to_the_end(void **state) {
     (void)state;
     static const char *const shapes[] = {"model", "model:tree=rsd-c,branches=21", "model:tree=rsd-s", "model:tree=dyspec", "model:tree=sequoia", "copy+model"};
-    cop_engine *e = open_engine(models[0], NULL, 2);
+    cop_engine *e = engines_open(models[0], NULL, 2);
     for (int i = 0; i < 6; i++) {
         cop_session_options o = seeded(7);
         o.draft = shapes[i];

@@ -11,10 +11,11 @@
 #include <cmocka.h>
 
 #include "engine/scheduler.h"
+#include "support/engines.h"
 
 #define CONTEXT 256
 
-static const char *const models[] = {"tests/data/tiny-llama-a.gguf", "tests/data/tiny-gemma3-a.gguf", "tests/data/tiny-qwen2-a.gguf"};
+static const char *const models[] = {"tiny-llama-a", "tiny-gemma3-a", "tiny-qwen2-a"};
 static const char *const drafts[] = {"none", "auto", "copy", "recycle", "pool", "model", "copy+recycle"};
 static const char *const patterns[] = {
     "yes|no|maybe not",
@@ -23,16 +24,6 @@ static const char *const patterns[] = {
     "(foo |bar |baz ){1,6}the end of it",
     "a forced beginning, (then|or) [a-f]+[.]",
 };
-
-static cop_engine *open_engine(const char *path, int threads) {
-    cop_engine_options o = cop_engine_defaults();
-    o.keep_packed = 0;
-    o.threads = threads;
-    o.draft_model = path;
-    cop_engine *e;
-    if (cop_engine_open(&e, path, &o)) fail_msg("%s", cop_error_text());
-    return e;
-}
 
 static cop_guide *open_guide(cop_engine *e, const char *pattern) {
     cop_guide *g;
@@ -90,7 +81,7 @@ static bool matches(const char *pattern, const char *t) {
 static void text_under_a_guide_is_in_its_language_with_every_drafter(void **state) {
     (void)state;
     for (size_t m = 0; m < 3; m++) {
-        cop_engine *e = open_engine(models[m], 1);
+        cop_engine *e = engines_open(models[m], NULL, 1);
         for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
             cop_guide *g = open_guide(e, patterns[p]);
             for (uint64_t seed = 0; seed < 4; seed++) {
@@ -113,7 +104,7 @@ static void text_under_a_guide_is_in_its_language_with_every_drafter(void **stat
 // From the smallest limit that is not refused on, every text ends in time.
 static void a_text_always_ends_within_its_limit(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], 1);
+    cop_engine *e = engines_open(models[0], NULL, 1);
     for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
         cop_guide *g = open_guide(e, patterns[p]);
         int least = cop_guide_distance(g, cop_guide_start(g)), refused = 0;
@@ -144,9 +135,9 @@ static void a_text_always_ends_within_its_limit(void **state) {
 
 static void forced_text_takes_fewer_forwards_than_tokens(void **state) {
     (void)state;
-    static const char *const files[] = {"tests/data/tiny-llama-a.gguf", "tests/data/tiny-mistral.gguf", "tests/data/tiny-qwen2-a.gguf"};
+    static const char *const files[] = {"tiny-llama-a", "tiny-mistral", "tiny-qwen2-a"};
     for (int f = 0; f < 3; f++) {  // the second one's tokenizer puts a space before each text
-        cop_engine *e = open_engine(files[f], 1);
+        cop_engine *e = engines_open(files[f], NULL, 1);
         cop_guide *g = open_guide(e, patterns[1]);
         cop_session_options o = options_of(g, "none", 1);
         static text t;
@@ -161,7 +152,7 @@ static void forced_text_takes_fewer_forwards_than_tokens(void **state) {
 static void lossy_and_rejecting_verifiers_keep_to_the_guide(void **state) {
     (void)state;
     static const char *const verifiers[] = {"rejection", "typical", "relaxed"};
-    cop_engine *e = open_engine(models[1], 1);
+    cop_engine *e = engines_open(models[1], NULL, 1);
     for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
         cop_guide *g = open_guide(e, patterns[p]);
         for (int v = 0; v < 3; v++)
@@ -181,7 +172,7 @@ static void lossy_and_rejecting_verifiers_keep_to_the_guide(void **state) {
 static void guided_requests_in_a_batch_write_what_they_write_alone(void **state) {
     (void)state;
     enum { N = 30 };
-    cop_engine *e = open_engine(models[0], 2);
+    cop_engine *e = engines_open(models[0], NULL, 2);
     cop_scheduler_options so = cop_scheduler_defaults();
     so.slots = 6;
     so.context = CONTEXT;

@@ -12,22 +12,13 @@
 
 #include "base/noise.h"
 #include "engine/scheduler.h"
+#include "support/engines.h"
 
 #define CONTEXT 192
 #define N 40
 
-static const char *const models[] = {"tests/data/tiny-llama-a.gguf", "tests/data/tiny-gemma3-a.gguf", "tests/data/tiny-lfm2-a.gguf"};
+static const char *const models[] = {"tiny-llama-a", "tiny-gemma3-a", "tiny-lfm2-a"};
 static const char *const drafts[] = {"none", "auto", "copy", "recycle", "pool", "trigram", "model", "copy+recycle"};
-
-static cop_engine *open_engine(const char *path, int threads) {
-    cop_engine_options o = cop_engine_defaults();
-    o.keep_packed = 0;
-    o.threads = threads;
-    o.draft_model = path;
-    cop_engine *e;
-    if (cop_engine_open(&e, path, &o)) fail_msg("%s", cop_error_text());
-    return e;
-}
 
 static cop_scheduler *open_scheduler(cop_engine *e, int slots, int queue) {
     cop_scheduler_options o = cop_scheduler_defaults();
@@ -122,7 +113,7 @@ static void read_all(cop_request *r, const job *want, const char *what) {
 static void a_request_has_the_same_text_alone_and_beside_others(void **state) {
     (void)state;
     for (size_t m = 0; m < 3; m++) {
-        cop_engine *e = open_engine(models[m], 2);
+        cop_engine *e = engines_open(models[m], NULL, 2);
         static job jobs[N];
         for (int i = 0; i < N; i++) {
             make_job(&jobs[i], i, cop_engine_vocabulary(e));
@@ -153,7 +144,7 @@ static void a_request_has_the_same_text_alone_and_beside_others(void **state) {
 // The log-probability of a token from a session that computes its logits alone.
 static void log_probabilities_are_those_of_the_model(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], 1);
+    cop_engine *e = engines_open(models[0], NULL, 1);
     cop_scheduler *k = open_scheduler(e, 2, 4);
     job j;
     make_job(&j, 0, cop_engine_vocabulary(e));
@@ -183,7 +174,7 @@ static void log_probabilities_are_those_of_the_model(void **state) {
 
 static void requests_that_are_cancelled_at_random_touch_no_other(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], 2);
+    cop_engine *e = engines_open(models[0], NULL, 2);
     static job jobs[N];
     for (int i = 0; i < N; i++) {
         make_job(&jobs[i], i, cop_engine_vocabulary(e));
@@ -211,7 +202,7 @@ static void requests_that_are_cancelled_at_random_touch_no_other(void **state) {
 // Whoever looks at a request or a slot while it runs sees figures that fit together; the thread sanitizer sees the rest.
 static void figures_can_be_looked_at_while_requests_run(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], 1);
+    cop_engine *e = engines_open(models[0], NULL, 1);
     cop_scheduler *k = open_scheduler(e, 2, 8);
     static job j;
     make_job(&j, 4, cop_engine_vocabulary(e));  // a long prompt: two read it at once, and one waits for the other
@@ -234,7 +225,7 @@ static void figures_can_be_looked_at_while_requests_run(void **state) {
 
 static void a_full_queue_refuses_and_says_so(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], 1);
+    cop_engine *e = engines_open(models[0], NULL, 1);
     cop_scheduler *k = open_scheduler(e, 1, 2);
     job j;
     make_job(&j, 1, cop_engine_vocabulary(e));
@@ -256,7 +247,7 @@ static void a_full_queue_refuses_and_says_so(void **state) {
 
 static void what_is_out_of_range_is_refused(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], 1);
+    cop_engine *e = engines_open(models[0], NULL, 1);
     cop_scheduler *k = open_scheduler(e, 2, 2);
     job j;
     make_job(&j, 0, cop_engine_vocabulary(e));
@@ -284,7 +275,7 @@ static void what_is_out_of_range_is_refused(void **state) {
 
 static void a_slot_can_be_saved_and_restored(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[2], 1);
+    cop_engine *e = engines_open(models[2], NULL, 1);
     static job j;
     make_job(&j, 4, cop_engine_vocabulary(e));
     run_alone(e, &j);
@@ -310,7 +301,7 @@ static void a_slot_can_be_saved_and_restored(void **state) {
 
 static void trees_are_shown_when_asked_for(void **state) {
     (void)state;
-    cop_engine *e = open_engine(models[0], 1);
+    cop_engine *e = engines_open(models[0], NULL, 1);
     cop_scheduler *k = open_scheduler(e, 1, 1);
     job j;
     make_job(&j, 4, cop_engine_vocabulary(e));

@@ -14,20 +14,9 @@
 #include "base/noise.h"
 #include "engine/session.h"
 #include "text/utf8.h"
+#include "support/engines.h"
 
 #define N 48
-
-static cop_engine *open_engine(const char *name, int threads) {
-    char path[128];
-    snprintf(path, sizeof path, "tests/data/%s.gguf", name);
-    cop_engine_options o = cop_engine_defaults();
-    o.keep_packed = 0;
-    o.threads = threads;
-    o.draft_model = path;  // for the drafters that want one
-    cop_engine *e;
-    if (cop_engine_open(&e, path, &o)) fail_msg("%s", cop_error_text());
-    return e;
-}
 
 static cop_session *open_session(cop_engine *e, const cop_session_options *o) {
     cop_session *s;
@@ -136,7 +125,7 @@ static cop_result generate(cop_session *s, int n, text *t) {
 }
 
 static void check_drafts(const char *model, uint64_t seed, int threads) {
-    cop_engine *e = open_engine(model, threads);
+    cop_engine *e = engines_open(model, NULL, threads);
     cop_session_options o = seeded(seed);
     cop_session *plain = open_session(e, &o);
     assert_int_equal(cop_session_add_text(plain, prompt, sizeof prompt - 1, 0), COP_OK);
@@ -197,7 +186,7 @@ static void every_drafter_of_the_table_is_lossless(void **state) {
     static const char *const models[] = {"tiny-llama-a", "tiny-gemma3-a", "tiny-qwen3-b"};
     for (int m = 0; m < 3; m++)
         for (uint64_t seed = 0; seed < 3; seed++) {
-            cop_engine *e = open_engine(models[m], 2);
+            cop_engine *e = engines_open(models[m], NULL, 2);
             cop_session_options o = seeded(seed);
             cop_session *plain, *s;
             text want = {.n = 0}, got;
@@ -220,7 +209,7 @@ static void every_drafter_of_the_table_is_lossless(void **state) {
 
 static void a_step_allocates_nothing(void **state) {
     (void)state;
-    cop_engine *e = open_engine("tiny-gemma3-a", 2);
+    cop_engine *e = engines_open("tiny-gemma3-a", NULL, 2);
     cop_session_options o = seeded(3);
     cop_session *s = open_session(e, &o);
     int32_t truth[4] = {1, 2, 3, 4};
@@ -239,7 +228,7 @@ static void a_step_allocates_nothing(void **state) {
 
 static void no_drafter_allocates_in_a_step(void **state) {
     (void)state;
-    cop_engine *e = open_engine("tiny-llama-a", 1);
+    cop_engine *e = engines_open("tiny-llama-a", NULL, 1);
     for (int i = 0; cop_drafters[i]; i++) {
         cop_session_options o = seeded(2);
         o.draft = cop_drafters[i]->name;
@@ -258,7 +247,7 @@ static void no_drafter_allocates_in_a_step(void **state) {
 }
 
 static void check_forks(const char *model) {
-    cop_engine *e = open_engine(model, 2);
+    cop_engine *e = engines_open(model, NULL, 2);
     cop_session_options o = seeded(5);
     cop_session *a = open_session(e, &o), *b = open_session(e, &o), *fork;
     assert_int_equal(cop_session_add_text(a, prompt, sizeof prompt - 1, 0), COP_OK);
@@ -305,7 +294,7 @@ static void a_saved_session_stays_on_its_side_of_longrope(void **state) {
     assert_true(fd >= 0);
     close(fd);
     static const int contexts[] = {32, 33, 24, 160};
-    cop_engine *e = open_engine("tiny-phi3-a", 1);
+    cop_engine *e = engines_open("tiny-phi3-a", NULL, 1);
     for (int from = 0; from < 2; from++) {
         cop_session_options o = seeded(0);
         o.context = contexts[from];
@@ -330,7 +319,7 @@ static void a_saved_session_stays_on_its_side_of_longrope(void **state) {
 static void sessions_keep_their_adapters(void **state) {
     (void)state;
     static const char *const lora[] = {"tests/data/adapters/llama-a-all.gguf:0.75", "tests/data/adapters/llama-a-some:-1.25"};
-    cop_engine *e = open_engine("tiny-llama-a", 2);
+    cop_engine *e = engines_open("tiny-llama-a", NULL, 2);
     cop_session_options plain = seeded(2), o = plain;
     o.lora = lora;
     o.n_lora = 2;
@@ -369,7 +358,7 @@ static void sessions_keep_their_adapters(void **state) {
 }
 
 static void check_new_end(const char *model) {
-    cop_engine *e = open_engine(model, 1);
+    cop_engine *e = engines_open(model, NULL, 1);
     cop_session_options o = seeded(0);
     cop_session *a = open_session(e, &o), *b = open_session(e, &o);
     int32_t tokens[40];
@@ -397,7 +386,7 @@ static void a_new_end_keeps_what_is_computed_of_the_beginning(void **state) {
 
 static void every_end_is_clean(void **state) {
     (void)state;
-    cop_engine *e = open_engine("tiny-llama-a", 2);
+    cop_engine *e = engines_open("tiny-llama-a", NULL, 2);
     cop_session_options o = seeded(0);
     o.context = 40;
     cop_session *s = open_session(e, &o);
@@ -424,7 +413,7 @@ static void every_end_is_clean(void **state) {
 // The text with a stop string is the text without, cut before its first occurrence.
 static void a_stop_string_cuts_before_itself(void **state) {
     (void)state;
-    cop_engine *e = open_engine("tiny-llama-a", 1);
+    cop_engine *e = engines_open("tiny-llama-a", NULL, 1);
     cop_session_options o = seeded(6);
     cop_session *s = open_session(e, &o);
     text whole = {.n = 0};
@@ -465,7 +454,7 @@ static int on_whole(void *user, const char *piece, size_t bytes) {
 static void text_comes_in_whole_characters(void **state) {
     (void)state;
     static const char *const stops[] = {"never seen", "\xef\xbf\xbd\xef\xbf\xbdz"};
-    cop_engine *e = open_engine("tiny-llama-a", 1);
+    cop_engine *e = engines_open("tiny-llama-a", NULL, 1);
     int n_long = 0;
     for (int n = 0; n < 3; n++) {
         cop_session_options o = seeded(6);
