@@ -84,7 +84,8 @@ COP_API cop_status cop_engine_render_chat(const cop_engine *engine, const char *
 
 typedef struct cop_guide cop_guide;
 
-/* Text that a session writes under a guide can always be ended, and is in the guide's language when it ends.
+/* Text that a session writes under a guide is in the guide's language when it ends, and it ends within the limit; what cannot be
+ * kept so (a limit that is too small, a language that costs too much) makes the call fail.
  * kind: "json-schema" (a JSON Schema, drafts 4 to 2020-12), "json" (any JSON value; text is ignored), "regex" (the whole text matches),
  * "grammar" (GBNF or Lark), "choice" (a JSON list of texts, one of them). COP_ERR_FORMAT, COP_ERR_UNSUPPORTED or COP_ERR_LIMIT says what
  * in the text is wrong or cannot be kept; nothing is ignored in silence. May be used by any number of sessions, in any thread, until

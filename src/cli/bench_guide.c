@@ -107,7 +107,8 @@ static cop_status one_file(guides *g, const char *path, int limit) {
     cop_status st = COP_OK;
     int n = 0;
     for (char *at = text, *end = text + bytes; at < end && !st && (!limit || n < limit); n++) {
-        size_t line = (size_t)((char *)memchr(at, '\n', (size_t)(end - at)) ? (char *)memchr(at, '\n', (size_t)(end - at)) - at : end - at);
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        size_t line = (size_t)((stop ? stop : end) - at);
         json_t *value = json_loadb(at, line, 0, NULL);
         if (value) st = one_schema(g, value);
         json_decref(value);
