@@ -217,6 +217,8 @@ static void figures_can_be_looked_at_while_requests_run(void **state) {
             for (int n = 0; n < 2; n++) assert_int_equal(cop_scheduler_get_slot(k, n, &slot), COP_OK);
             if (cop_request_next(r[i], 0.0001, &ev) == COP_OK && ev.done) assert_int_equal(ev.status, COP_OK);
         }
+        // The first one computed the prompt; whoever came meanwhile waited for it, whoever came later found it.
+        assert_int_equal(cop_request_get_stats(r[i]).cached_tokens, i ? j.n_prompt - 1 : 0);
         cop_request_free(r[i]);
     }
     cop_scheduler_close(k);
